@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+/*
+ * measurement_json.h - a measurement as JSON, shared by the baseline file and the result file.
+ */
+#ifndef PG_BASELINE_MEASUREMENT_JSON_H
+#define PG_BASELINE_MEASUREMENT_JSON_H
+
+#include <jansson.h>
+
+#include "baseline/snapshot.h"
+
+/** A new reference to the object that baselines hold per benchmark; NULL when out of memory. */
+json_t *pg_measurement_to_json(const struct pg_measurement *m);
+/** The "host" object; NULL when out of memory. */
+json_t *pg_host_to_json(const struct pg_host *h);
+
+#endif

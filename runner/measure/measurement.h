@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/*
+ * measurement.h - what was measured of one benchmark: every sample of every metric, functions, call sites,
+ * processes.
+ *
+ * Only data. Whoever creates one (a run, a file reader) owns it through the arena that all its pointers live
+ * in. Baselines store it, compare judges two of them.
+ */
+#ifndef PG_MEASURE_MEASUREMENT_H
+#define PG_MEASURE_MEASUREMENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runner/measure/metric.h"
+
+enum pg_series_status {
+        PG_SERIES_ABSENT,      // nobody asked for it
+        PG_SERIES_MEASURED,    // n >= 1 samples (cpu_share: n_profile_runs >= 1)
+        PG_SERIES_UNAVAILABLE, // asked for and not to be had; reason says why
+};
+
+/* The samples of one metric, one for each process run, in the order they were taken. */
+struct pg_series {
+        enum pg_series_status status;
+        bool demoted;       // an exact metric whose repeats differ: judged statistically
+        const char *reason; // why unavailable or demoted, or a remark on a measured value; NULL when there is
+                            // none
+        uint64_t *samples; // in the metric's unit; at most INT64_MAX each. NULL for cpu_share (see functions)
+        size_t n;
+};
+
+/*
+ * A function of the CPU profile. Identity for comparing is (function, module); both survive a rebuild:
+ * function is demangled and free of clone suffixes, hashes and ordinals, module is the file's base name.
+ */
+struct pg_function {
+        const char *function; // "[unknown]" is never used: without a symbol it is "module+0xoffset"
+        const char *module;   // "" when unknown
+        const char *file;     // NULL when unknown
+        uint32_t line;        // of the function's hottest sample; 0 when unknown
+        uint64_t *self_ns;    // CPU time with this function innermost; one value for each profile run
+};
+
+/* A place that allocates: the code that called the allocator. Values are one run's, summed over the process
+ * tree. */
+struct pg_site {
+        const char *function, *module, *file; // as in struct pg_function
+        uint32_t line;
+        uint64_t allocations;
+        uint64_t allocated_bytes;
+};
+
+/* One process image of the tree in the (last) allocation run; an exec starts a new image. */
+struct pg_process {
+        const char *program; // base name of the executable
+        uint64_t allocations, allocated_bytes, peak_heap_bytes, leaked_bytes;
+};
+
+/* How each number was got, for people and for refusing to compare what cannot be compared. NULL: pass not
+ * run. */
+struct pg_engines {
+        const char *timing;     // "wait4"
+        const char *allocation; // "agent"
+        const char *cpu;        // "agent"
+        const char *cpu_clock;  // "task-clock" or "cpu-timer": what ticked
+};
+
+struct pg_measurement {
+        const char *name;
+        const char *const *command; // NULL-terminated
+        struct pg_series series[PG_METRIC_COUNT];
+        struct pg_engines engines;
+
+        /* CPU profile: total over all functions, and number of samples, of each profile run. */
+        uint64_t *profile_total_ns;
+        uint64_t *profile_samples;
+        size_t n_profile_runs;
+        uint64_t sample_rate_hz;
+        const char *profile_doubt; // why this profile must not decide (self-check failed); NULL when it may
+
+        struct pg_function *functions; // sorted by (function, module), unique
+        size_t n_functions;
+        struct pg_site *sites; // sorted by (function, module, file, line), unique
+        size_t n_sites;
+        struct pg_process *processes; // in the order they started
+        size_t n_processes;
+        const char *const *notes; // remarks for people, NULL-terminated or NULL
+};
+
+#endif
