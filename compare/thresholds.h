@@ -52,6 +52,15 @@ extern const struct pg_thresholds pg_default_thresholds;
 struct pg_threshold pg_threshold_merge(const struct pg_threshold *outer, const struct pg_threshold *inner);
 
 /**
+ * A whole table over another: file over defaults, benchmark over file. Only metrics that inner names count.
+ *
+ * A default that only warns holds until somebody names a limit for its metric: that limit then stands alone
+ * and fails unless it says otherwise. Other defaults stay, key by key.
+ */
+struct pg_thresholds pg_thresholds_merge(const struct pg_thresholds *outer,
+                                         const struct pg_thresholds *inner);
+
+/**
  * Reads a limit as people write it: "5%", "5pp", "150MiB", "10ms", "15000".
  *
  * metric   decides which forms make sense: sizes for bytes, durations for ns, points for cpu_share
@@ -67,7 +76,7 @@ PG_MUST_CHECK bool pg_parse_share(const char *text, double *ret_ratio, struct pg
 /** "fail", "warn", "ignore". */
 PG_MUST_CHECK bool pg_parse_action(const char *text, enum pg_action *ret, struct pg_error *err);
 
-/** A command line's METRIC=LIMIT, laid over t. */
+/** A command line's METRIC=LIMIT (a max_increase), laid over t as pg_thresholds_merge does it. */
 PG_MUST_CHECK bool pg_thresholds_override(struct pg_thresholds *t, const char *assignment,
                                           struct pg_error *err);
 
