@@ -47,6 +47,7 @@ struct pg_launch_result {
         int exit_status; // 0-255; 128 + n after signal n
         int signal;      // 0 unless it died of one
         bool timed_out;
+        bool fixed_addresses;        // randomisation was off; false where a sandbox refuses that
         uint64_t wall_ns;            // start to exit of the target itself
         uint64_t user_ns, system_ns; // of the target and all descendants that ended
         uint64_t peak_rss_bytes;     // largest single process among them
