@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+/*
+ * attach.c - finds the runner's file, claims a slot, maps it; does the same again in forked children.
+ *
+ * The constructor runs before those of all other libraries (-z initfirst), gets the environment as an
+ * argument and makes system calls only. A forked child is noticed by a page that the kernel wipes in it, so
+ * that fork by any door (libc, raw clone) is seen, and a vfork child, which shares the memory, is not.
+ */
+#include "runner/agent/attach.h"
+
+#include <stdalign.h>
+#include <dlfcn.h>
+#include <link.h>
+
+#include "runner/agent/modules.h"
+#include "runner/agent/raw.h"
+#include "runner/agent/sampler.h"
+#include "runner/base/clock.h"
+
+struct agent_process agent;
+
+enum { AGENT_FD_PATH_MAX = 64 };
+
+static struct {
+        alignas(PG_CAPTURE_PAGE) _Atomic uint32_t generation;
+        char rest[PG_CAPTURE_PAGE - sizeof(uint32_t)];
+} wiped;
+_Static_assert(sizeof(wiped) == PG_CAPTURE_PAGE, "the generation has its page alone");
+extern _Atomic uint32_t agent_generation __attribute__((alias("wiped"), visibility("hidden")));
+
+/* What the variable says. */
+struct settings {
+        char fd_path[AGENT_FD_PATH_MAX];
+        uint64_t key;
+};
+static struct settings settings;
+static uint32_t last_generation; // never wiped: numbers are not used twice in a line of forks
+
+/* ---- the variable ---------------------------------------------------------------------------------------
+ */
+
+static const char *find_variable(char **envp, const char *name)
+{
+        size_t n = strlen(name);
+        for (; envp && *envp; envp++)
+                if (strncmp(*envp, name, n) == 0 && (*envp)[n] == '=')
+                        return *envp + n + 1;
+        return NULL;
+}
+
+static bool parse_hex(const char *s, size_t n, uint64_t *ret)
+{
+        uint64_t v = 0;
+        if (n == 0 || n > 16)
+                return false;
+        for (size_t i = 0; i < n; i++) {
+                int digit = s[i] >= '0' && s[i] <= '9'   ? s[i] - '0'
+                            : s[i] >= 'a' && s[i] <= 'f' ? s[i] - 'a' + 10
+                                                         : -1;
+                if (digit < 0)
+                        return false;
+                v = v << 4 | (uint64_t)digit;
+        }
+        *ret = v;
+        return true;
+}
+
+static bool copy_text(const char *s, size_t n, char *out, size_t size)
+{
+        if (n == 0 || n >= size)
+                return false;
+        memcpy(out, s, n);
+        out[n] = '\0';
+        return true;
+}
+
+static bool name_is(const char *field, size_t n, const char *name)
+{
+        return strlen(name) == n && memcmp(field, name, n) == 0;
+}
+
+/* One "name=value"; mode and rate are for people, the header has them too. Unknown names are errors: the
+ * runner is another version. */
+static bool parse_field(const char *field, size_t n)
+{
+        const char *equals = memchr(field, '=', n);
+        if (!equals)
+                return false;
+        size_t name = (size_t)(equals - field);
+        const char *value = equals + 1;
+        size_t length = n - name - 1;
+        if (name_is(field, name, "fd"))
+                return copy_text(value, length, settings.fd_path, sizeof(settings.fd_path));
+        if (name_is(field, name, "key"))
+                return parse_hex(value, length, &settings.key);
+        if (name_is(field, name, "socket"))
+                return copy_text(value, length, agent.socket, sizeof(agent.socket));
+        return name_is(field, name, "mode") || name_is(field, name, "rate");
+}
+
+static bool parse_variable(const char *s)
+{
+        if (!s || !copy_text(s, strlen(s), agent.value, sizeof(agent.value)))
+                return false;
+        for (;;) {
+                size_t n = strcspn(s, ",");
+                if (!parse_field(s, n))
+                        return false;
+                if (s[n] == '\0')
+                        return settings.fd_path[0] != '\0';
+                s += n + 1;
+        }
+}
+
+/* ---- the slot --------------------------------------------------------------------------------------------
+ */
+
+static bool header_is_ours(const struct pg_file_header *h)
+{
+        return h->magic == PG_CAPTURE_MAGIC && h->version == PG_CAPTURE_VERSION &&
+               h->header_bytes == sizeof(*h) && h->key == settings.key && h->slot_size == PG_SLOT_BYTES &&
+               h->n_slots <= PG_SLOTS_MAX && (h->mode == PG_MODE_COUNT || h->mode == PG_MODE_SAMPLE);
+}
+
+static bool map_header(int fd)
+{
+        struct pg_file_header *h = raw_map_shared(fd, 0, PG_CAPTURE_PAGE);
+        if (!h)
+                return false;
+        if (!header_is_ours(h)) {
+                raw_unmap(h, PG_CAPTURE_PAGE);
+                return false;
+        }
+        agent.header = h;
+        return true;
+}
+
+/* Only what the mode needs: address space may be limited. */
+static size_t slot_map_bytes(void)
+{
+        return agent.header->mode == PG_MODE_SAMPLE ? PG_SLOT_BYTES : PG_OFFSET_CHUNKS;
+}
+
+static bool claim_index(uint32_t *ret)
+{
+        uint32_t i = atomic_fetch_add_explicit(&agent.header->next_slot, 1, memory_order_relaxed);
+        if (i < agent.header->n_slots) {
+                *ret = i;
+                return true;
+        }
+        atomic_fetch_add_explicit(&agent.header->slots_refused, 1, memory_order_relaxed);
+        return false;
+}
+
+/* A child without a free descriptor, or that may no longer open the file (chroot, other user), duplicates the
+ * header's mapping, stretched to the slot's end, and gives back all but the slot. */
+static void *stretch_header(uint64_t offset, size_t size)
+{
+        long r = raw_call(SYS_mremap, (long)agent.header, 0, (long)(offset + size), MREMAP_MAYMOVE, 0, 0);
+        if (r < 0 && r > -4096)
+                return NULL;
+        raw_unmap((void *)r, offset);
+        return (char *)r + offset;
+}
+
+static void *map_slot(int fd, uint32_t index)
+{
+        uint64_t offset = PG_CAPTURE_PAGE + (uint64_t)index * PG_SLOT_BYTES;
+        void *p = fd >= 0 ? raw_map_shared(fd, offset, slot_map_bytes()) : NULL;
+        return p ? p : stretch_header(offset, slot_map_bytes());
+}
+
+static void use_slot(unsigned char *base)
+{
+        agent.slot = (struct pg_slot *)base;
+        agent.modules = (struct pg_module *)(base + PG_OFFSET_MODULES);
+        agent.cells = (struct pg_cell *)(base + PG_OFFSET_CELLS);
+        agent.heads = (_Atomic uint32_t *)(base + PG_OFFSET_HEADS);
+        agent.sites = (struct pg_site_entry *)(base + PG_OFFSET_SITES);
+        agent.journal = (struct pg_started *)(base + PG_OFFSET_JOURNAL);
+        agent.chunks = agent.header->mode == PG_MODE_SAMPLE ? base + PG_OFFSET_CHUNKS : NULL;
+}
+
+static void fill_slot(bool forked, int64_t inherited_bytes)
+{
+        struct pg_slot *s = agent.slot;
+        s->pid = agent.pid;
+        s->ppid = raw_getppid();
+        s->start_ns = pg_now_ns();
+        s->forked = forked;
+        raw_program_path(s->program);
+        s->inherited_bytes = inherited_bytes;
+        atomic_store_explicit(&s->live_bytes, inherited_bytes, memory_order_relaxed);
+        atomic_store_explicit(&s->peak_bytes, inherited_bytes, memory_order_relaxed);
+        atomic_store_explicit(&agent.sites[0].place, PG_PLACE(PG_MODULE_NONE, 0), memory_order_relaxed);
+        atomic_store_explicit(&s->n_sites, 1, memory_order_relaxed);
+        atomic_store_explicit(&s->n_cells, 1, memory_order_relaxed); // cell 0 is the shared one
+        atomic_store_explicit(&s->state, PG_SLOT_RUNNING, memory_order_release);
+}
+
+static bool take_slot(int fd, bool forked, int64_t inherited_bytes)
+{
+        uint32_t index;
+        if (!claim_index(&index))
+                return false;
+        unsigned char *base = map_slot(fd, index);
+        if (!base) {
+                atomic_fetch_add_explicit(&agent.header->attach_failures, 1, memory_order_relaxed);
+                return false;
+        }
+        use_slot(base);
+        agent.pid = raw_getpid();
+        agent.borrowed = false;
+        fill_slot(forked, inherited_bytes);
+        return true;
+}
+
+/* ---- the process -----------------------------------------------------------------------------------------
+ */
+
+static void next_generation(void)
+{
+        atomic_store_explicit(&agent_generation, ++last_generation, memory_order_release);
+}
+
+static void remember_own_path(void)
+{
+        struct dl_find_object o;
+        if (_dl_find_object((void *)&agent, &o) == 0)
+                raw_absolute_path(o.dlfo_link_map->l_name, agent.path, sizeof(agent.path));
+}
+
+static bool attach(char **envp)
+{
+        if (!parse_variable(find_variable(envp, PG_AGENT_VARIABLE)))
+                return false;
+        int fd = raw_open_rdwr(settings.fd_path);
+        if (fd < 0)
+                return false;
+        bool attached = map_header(fd) && take_slot(fd, false, 0);
+        raw_close(fd);
+        return attached;
+}
+
+__attribute__((constructor)) static void start(int argc, char **argv, char **envp)
+{
+        (void)argc, (void)argv;
+        if (!attach(envp)) {
+                agent.state = AGENT_PASSIVE;
+                return;
+        }
+        remember_own_path();
+        raw_call(SYS_madvise, (long)&wiped, sizeof(wiped), MADV_WIPEONFORK, 0, 0, 0);
+        next_generation();
+        agent.state = agent.header->mode == PG_MODE_SAMPLE ? AGENT_SAMPLING : AGENT_COUNTING;
+        if (agent.state == AGENT_SAMPLING)
+                sampler_start();
+}
+
+void agent_reattach_after_fork(int64_t inherited_bytes)
+{
+        if (agent.state < AGENT_COUNTING || atomic_load_explicit(&agent_generation, memory_order_acquire))
+                return;
+        int fd = raw_open_rdwr(settings.fd_path);
+        if (!take_slot(fd, true, inherited_bytes)) {
+                agent.borrowed = true;
+                agent.pid = raw_getpid();
+        }
+        if (fd >= 0)
+                raw_close(fd);
+        next_generation();
+        if (agent.state == AGENT_SAMPLING)
+                sampler_after_fork();
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+/*
+ * attach.h - this process image and its slot in the shared file.
+ *
+ * Guest rules: no descriptor stays open, no heap, no thread, no output, no change of the environment, errno
+ * is kept. When anything fails the agent stays passive and every call goes straight to the real function.
+ */
+#ifndef PG_AGENT_ATTACH_H
+#define PG_AGENT_ATTACH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runner/capture/layout.h"
+
+#define PG_PUBLIC      __attribute__((visibility("default")))
+#define pg_likely(x)   __builtin_expect(!!(x), 1)
+#define pg_unlikely(x) __builtin_expect(!!(x), 0)
+
+enum agent_state {
+        AGENT_EARLY,    // before the constructor
+        AGENT_PASSIVE,  // no variable, not ours, or attaching failed
+        AGENT_COUNTING, // PG_MODE_COUNT
+        AGENT_SAMPLING, // PG_MODE_SAMPLE
+};
+
+enum { AGENT_VALUE_MAX = 256, AGENT_SOCKET_MAX = 108 };
+
+/* Written by attaching only: before other threads exist, or in a forked child. */
+struct agent_process {
+        uint32_t state; // enum agent_state
+        int32_t pid;    // of the process that owns the slot's mapping
+        bool borrowed;  // a forked child that goes on in its parent's slot
+        struct pg_file_header *header;
+        struct pg_slot *slot;
+        struct pg_module *modules;
+        struct pg_cell *cells;
+        _Atomic uint32_t *heads;
+        struct pg_site_entry *sites;
+        struct pg_started *journal;
+        unsigned char *chunks;         // NULL unless sampling
+        char value[AGENT_VALUE_MAX];   // of PERFGATE_AGENT
+        char socket[AGENT_SOCKET_MAX]; // name of the runner's abstract socket; "" when counting
+        char path[PG_PATH_MAX_BYTES];  // of this library
+};
+extern struct agent_process agent __attribute__((visibility("hidden")));
+
+/*
+ * Number of the current state of the code map and of the process, in a page that the kernel wipes in forked
+ * children: 0 means "forked since". It grows when a library was unloaded, so that nothing keyed by a raw pc
+ * outlives its meaning. A thread whose own copy differs takes the slow path.
+ */
+extern _Atomic uint32_t agent_generation __attribute__((visibility("hidden")));
+
+/* In a forked child: takes a slot of its own; safe to call again. Done by fork()'s wrapper, else at the first
+ * allocation. inherited_bytes: the parent's live heap. */
+void agent_reattach_after_fork(int64_t inherited_bytes);
+
+#endif
