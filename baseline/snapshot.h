@@ -65,6 +65,14 @@ PG_MUST_CHECK bool pg_baseline_format(const struct pg_snapshot *s, char **ret, s
 /** Formats and replaces path atomically (runner/base/file.h). */
 PG_MUST_CHECK bool pg_baseline_save(const char *path, const struct pg_snapshot *s, struct pg_error *err);
 
+/**
+ * What is wrong with a name for a benchmark, for people ("may not hold a '/'"), or NULL when it is good.
+ *
+ * Good names are 1-100 bytes of UTF-8 without '/' and control characters, and not "." or "..": each becomes a
+ * folder of the output.
+ */
+const char *pg_benchmark_name_problem(const char *name);
+
 /** The measurement of that name, or NULL. */
 const struct pg_measurement *pg_snapshot_find(const struct pg_snapshot *s, const char *name);
 

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_snapshot.c - snapshots to files and back: nothing lost, equal bytes for equal snapshots, every cut
+ * file refused.
+ */
+#include "tests/unit/assert_near.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "baseline/measurement_json.h"
+#include "runner/base/file.h"
+#include "tests/unit/baseline/sample_snapshot.h"
+
+static void assert_same_text(const char *got, const char *want)
+{
+        assert_int_equal(got == NULL, want == NULL);
+        if (want)
+                assert_string_equal(got, want);
+}
+
+static void assert_same_counts(const uint64_t *got, const uint64_t *want, size_t n)
+{
+        if (n)
+                assert_memory_equal(got, want, n * sizeof(*want));
+}
+
+static void assert_same_series(const struct pg_series *got, const struct pg_series *want)
+{
+        assert_int_equal(got->status, want->status);
+        assert_int_equal(got->demoted, want->demoted);
+        assert_same_text(got->reason, want->reason);
+        assert_int_equal(got->n, want->n);
+        assert_same_counts(got->samples, want->samples, want->n);
+}
+
+static void assert_same_profile(const struct pg_measurement *got, const struct pg_measurement *want)
+{
+        assert_int_equal(got->n_profile_runs, want->n_profile_runs);
+        assert_int_equal(got->sample_rate_hz, want->sample_rate_hz);
+        assert_same_text(got->profile_doubt, want->profile_doubt);
+        assert_same_counts(got->profile_total_ns, want->profile_total_ns, want->n_profile_runs);
+        assert_same_counts(got->profile_samples, want->profile_samples, want->n_profile_runs);
+        assert_int_equal(got->n_functions, want->n_functions);
+        for (size_t i = 0; i < want->n_functions; i++) {
+                const struct pg_function *g = &got->functions[i], *w = &want->functions[i];
+                assert_string_equal(g->function, w->function);
+                assert_string_equal(g->module, w->module);
+                assert_same_text(g->file, w->file);
+                assert_int_equal(g->line, w->line);
+                assert_same_counts(g->self_ns, w->self_ns, want->n_profile_runs);
+        }
+}
+
+static void assert_same_tables(const struct pg_measurement *got, const struct pg_measurement *want)
+{
+        assert_int_equal(got->n_sites, want->n_sites);
+        for (size_t i = 0; i < want->n_sites; i++) {
+                const struct pg_site *g = &got->sites[i], *w = &want->sites[i];
+                assert_string_equal(g->function, w->function);
+                assert_string_equal(g->module, w->module);
+                assert_same_text(g->file, w->file);
+                assert_int_equal(g->line, w->line);
+                assert_int_equal(g->allocations, w->allocations);
+                assert_int_equal(g->allocated_bytes, w->allocated_bytes);
+        }
+        assert_int_equal(got->n_processes, want->n_processes);
+        for (size_t i = 0; i < want->n_processes; i++) {
+                const struct pg_process *g = &got->processes[i], *w = &want->processes[i];
+                assert_string_equal(g->program, w->program);
+                assert_memory_equal(&g->allocations, &w->allocations, 4 * sizeof(uint64_t));
+        }
+}
+
+static void assert_same_strings(const char *const *got, const char *const *want)
+{
+        assert_int_equal(got == NULL, want == NULL);
+        for (; want && *want; got++, want++)
+                assert_same_text(*got, *want);
+        assert_true(!want || !*got);
+}
+
+static void assert_same_measurement(const struct pg_measurement *got, const struct pg_measurement *want)
+{
+        assert_string_equal(got->name, want->name);
+        assert_same_strings(got->command, want->command);
+        assert_same_strings(got->notes, want->notes);
+        assert_same_text(got->engines.timing, want->engines.timing);
+        assert_same_text(got->engines.allocation, want->engines.allocation);
+        assert_same_text(got->engines.cpu, want->engines.cpu);
+        assert_same_text(got->engines.cpu_clock, want->engines.cpu_clock);
+        for (int i = 0; i < PG_METRIC_COUNT; i++)
+                assert_same_series(&got->series[i], &want->series[i]);
+        assert_same_profile(got, want);
+        assert_same_tables(got, want);
+}
+
+static void assert_same_host(const struct pg_host *got, const struct pg_host *want)
+{
+        assert_string_equal(got->cpu_model, want->cpu_model);
+        assert_string_equal(got->arch, want->arch);
+        assert_string_equal(got->kernel, want->kernel);
+        assert_string_equal(got->libc, want->libc);
+        assert_string_equal(got->os, want->os);
+        assert_int_equal(got->cores, want->cores);
+}
+
+static void assert_same_snapshot(const struct pg_snapshot *got, const struct pg_snapshot *want)
+{
+        assert_string_equal(got->tool_version, want->tool_version);
+        assert_same_text(got->created, want->created);
+        assert_same_text(got->commit, want->commit);
+        assert_same_host(&got->host, &want->host);
+        assert_int_equal(got->n_benchmarks, want->n_benchmarks);
+        for (size_t i = 0; i < want->n_benchmarks; i++)
+                assert_same_measurement(&got->benchmarks[i], &want->benchmarks[i]);
+        assert_int_equal(got->n_accepted, want->n_accepted);
+        for (size_t i = 0; i < want->n_accepted; i++) {
+                assert_string_equal(got->accepted[i].reason, want->accepted[i].reason);
+                assert_string_equal(got->accepted[i].time, want->accepted[i].time);
+                assert_string_equal(got->accepted[i].summary, want->accepted[i].summary);
+        }
+}
+
+static char *format(const struct pg_snapshot *s, size_t *ret_len)
+{
+        struct pg_error err = { 0 };
+        char *text = NULL;
+        if (!pg_baseline_format(s, &text, ret_len, &err))
+                fail_msg("%s", err.text);
+        return text;
+}
+
+static struct pg_snapshot *parse(const char *text, size_t len)
+{
+        struct pg_error err = { 0 };
+        struct pg_snapshot *s = NULL;
+        if (!pg_snapshot_parse("test.json", text, len, &s, &err))
+                fail_msg("%s", err.text);
+        return s;
+}
+
+static void every_field_survives_the_file(void **state)
+{
+        (void)state;
+        size_t len;
+        PG_AUTO_FREE char *text = format(&sample_snapshot, &len);
+        PG_AUTO_SNAPSHOT struct pg_snapshot *s = parse(text, len);
+        assert_same_snapshot(s, &sample_snapshot);
+        assert_ptr_equal(pg_snapshot_find(s, "parse-large"), &s->benchmarks[0]);
+        assert_null(pg_snapshot_find(s, "parse"));
+}
+
+static void equal_snapshots_give_equal_bytes(void **state)
+{
+        (void)state;
+        size_t len, again_len;
+        PG_AUTO_FREE char *text = format(&sample_snapshot, &len);
+        PG_AUTO_SNAPSHOT struct pg_snapshot *s = parse(text, len);
+        PG_AUTO_FREE char *again = format(s, &again_len);
+        assert_int_equal(again_len, len);
+        assert_memory_equal(again, text, len);
+}
+
+/* Jansson is the judge of the form: same tree, and dumping it with sorted keys gives the same order. */
+static void the_text_is_json_with_sorted_keys(void **state)
+{
+        (void)state;
+        size_t len;
+        PG_AUTO_FREE char *text = format(&sample_snapshot, &len);
+        json_t *tree = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+        assert_non_null(tree);
+        PG_AUTO_FREE char *as_read = json_dumps(tree, JSON_COMPACT);
+        PG_AUTO_FREE char *sorted = json_dumps(tree, JSON_COMPACT | JSON_SORT_KEYS);
+        json_decref(tree);
+        assert_string_equal(as_read, sorted);
+        assert_string_equal(text + len - 2, "}\n");
+}
+
+static void a_file_cut_anywhere_is_refused_with_its_place(void **state)
+{
+        (void)state;
+        size_t len;
+        PG_AUTO_FREE char *text = format(&sample_snapshot, &len);
+        for (size_t n = 0; n < len - 1; n++) { // the last byte is a line feed
+                struct pg_error err = { 0 };
+                struct pg_snapshot *s = NULL;
+                PG_AUTO_FREE char *cut = malloc(n ? n : 1); // so that a sanitizer sees reads behind it
+                memcpy(cut, text, n);
+                assert_false(pg_snapshot_parse("cut.json", cut, n, &s, &err));
+                assert_null(s);
+                assert_int_equal(err.code, PG_EDATA);
+                unsigned line, column;
+                assert_int_equal(sscanf(err.text, "cut.json:%u:%u: ", &line, &column), 2);
+                assert_true(line >= 1 && column >= 1);
+        }
+}
+
+static char dir[64];
+
+static int make_dir(void **state)
+{
+        (void)state;
+        strcpy(dir, "/tmp/perfgate-test-XXXXXX");
+        return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+        (void)state;
+        char command[128];
+        snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+        return system(command);
+}
+
+static const char *in_dir(const char *name)
+{
+        static char path[128];
+        snprintf(path, sizeof(path), "%s/%s", dir, name);
+        return path;
+}
+
+static void a_saved_baseline_is_loaded_again(void **state)
+{
+        (void)state;
+        struct pg_error err = { 0 };
+        PG_AUTO_SNAPSHOT struct pg_snapshot *s = NULL;
+        assert_true(pg_baseline_save(in_dir("main.json"), &sample_snapshot, &err));
+        assert_true(pg_snapshot_load(in_dir("main.json"), &s, &err));
+        assert_same_snapshot(s, &sample_snapshot);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(every_field_survives_the_file),
+                cmocka_unit_test(equal_snapshots_give_equal_bytes),
+                cmocka_unit_test(the_text_is_json_with_sorted_keys),
+                cmocka_unit_test(a_file_cut_anywhere_is_refused_with_its_place),
+                cmocka_unit_test(a_saved_baseline_is_loaded_again),
+        };
+        return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
