@@ -29,13 +29,15 @@ struct pg_row {
         enum pg_kind kind;    // as judged: an exact metric that was demoted is PG_STATISTICAL
         enum pg_row_status status;
         enum pg_verdict verdict;
+        bool weighs; // false: the verdict is nobody's business, as there is no limit, nothing to compare
+                     // with, or a metric that nobody named is unavailable
         const char *reason; // one line for people; NULL when the numbers say it all
         bool has_baseline, has_current;
         double baseline, current; // medians; cpu_share: shares in percentage points (0-100)
         double change;            // relative (0.05), infinite from a zero baseline; cpu_share: points
         double low, high;         // range of change that the samples allow; equal to change for exact rows
         bool has_interval;
-        const char *limit; // as shown: "+5 %", "5 pp", "150 MiB", "+1 %, 15,000"; NULL when none
+        const char *limit; // as shown: "+5 %", "+5 pp", "150 MiB", "+1 %, 15,000"; NULL when none
         enum pg_action action;
         struct pg_culprit *culprits;
         size_t n_culprits;
@@ -58,7 +60,8 @@ struct pg_gate {
         bool has_base;
         struct pg_benchmark_verdict *benchmarks; // head's order, then those that only the base has
         size_t n_benchmarks;
-        size_t n_fail, n_warn, n_pass, n_inconclusive, n_unavailable; // rows
+        size_t n_fail, n_warn, n_pass, n_inconclusive; // rows that weigh
+        size_t n_unavailable;                          // rows, whether they weigh or not
 };
 
 /* What the gate must know of one benchmark besides its numbers. */
@@ -78,7 +81,8 @@ struct pg_gate_options {
 /**
  * Judges head against base.
  *
- * base   NULL: every benchmark is new, only absolute limits ("max") are judged; verdict at best PG_WARN
+ * base   NULL, when the caller lets a missing baseline pass: only absolute limits ("max") are judged, verdict
+ *        at best PG_WARN, exit code 0 unless something is broken
  * ret    owns its arena, borrows base and head, which must outlive it
  * err    PG_ENOMEM only: every doubt about the data is a verdict, not an error
  */
