@@ -163,14 +163,27 @@ bool pg_json_fail_duplicate(struct pg_json_reader *r, const char *key)
                                in_object(r, in));
 }
 
+/* ", did you mean "x"?", or all that there are; files that a program wrote have no typing errors. */
+static const char *advice(const struct pg_json_reader *r, const char *key, const char *const *words,
+                          char *out, size_t size)
+{
+        const char *near = pg_nearest(key, words);
+        if (near)
+                snprintf(out, size, ", did you mean \"%s\"?", near);
+        else if (r->code == PG_EDATA)
+                snprintf(out, size, "; a newer perfgate may have written it");
+        else
+                for (size_t n = 0; *words && n < size; words++)
+                        n += (size_t)snprintf(out + n, size - n, "%s\"%s\"", n ? ", " : "; known are ",
+                                              *words);
+        return out;
+}
+
 bool pg_json_fail_key(struct pg_json_reader *r, const char *key, const char *const *words)
 {
-        char word[WORD_SHOWN + 4], in[PATH_SHOWN + 4];
-        const char *near = pg_nearest(key, words);
-        const char *advice = r->code == PG_EDATA ? "; a newer perfgate may have written it" : "";
-        return pg_json_fail_at(r, r->key, "unknown key \"%s\"%s%s%s%s", shown(key, strlen(key), word),
-                               in_object(r, in), near ? ", did you mean \"" : advice, near ? near : "",
-                               near ? "\"?" : "");
+        char word[WORD_SHOWN + 4], in[PATH_SHOWN + 4], hint[240] = "";
+        return pg_json_fail_at(r, r->key, "unknown key \"%s\"%s%s", shown(key, strlen(key), word),
+                               in_object(r, in), advice(r, key, words, hint, sizeof(hint)));
 }
 
 static int by_text_then_place(const void *a, const void *b)

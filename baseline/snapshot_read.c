@@ -152,10 +152,10 @@ static bool read_metrics(struct pg_json_reader *r, void *into)
 /* A measurement being read, with what can only be checked when all of it is there. */
 struct reading {
         struct pg_measurement m;
-        const char *functions_at, *profile_at;
-        size_t n_self_ns;     // values of each function so far
-        uint64_t *self_sums;  // their sums, one for each run
-        bool functions_mixed; // not in order
+        const char *name_at, *functions_at, *profile_at; // in the text
+        size_t n_self_ns;                                // values of each function so far
+        uint64_t *self_sums;                             // their sums, one for each run
+        bool functions_mixed;                            // not in order
         bool sites_mixed;
         uint64_t site_allocations, site_bytes;
 };
@@ -418,13 +418,15 @@ static bool read_notes(struct pg_json_reader *r, void *into)
 
 static bool read_name(struct pg_json_reader *r, void *into)
 {
-        const char *name, *problem;
+        struct reading *b = into;
+        const char *name;
         if (!pg_json_string(r, &name))
                 return false;
-        problem = pg_benchmark_name_problem(name);
+        const char *problem = pg_benchmark_name_problem(name);
         if (problem)
                 return pg_json_fail(r, "the name of a benchmark %s", problem);
-        *(const char **)into = name;
+        b->m.name = name;
+        b->name_at = r->value;
         return true;
 }
 
@@ -435,7 +437,7 @@ static const struct pg_json_key benchmark_key[] = {
         { "engines", read_engines, BENCHMARK(engines), false },
         { "functions", read_functions, 0, false },
         { "metrics", read_metrics, offsetof(struct reading, m), true },
-        { "name", read_name, BENCHMARK(name), true },
+        { "name", read_name, 0, true },
         { "notes", read_notes, BENCHMARK(notes), false },
         { "processes", read_processes, offsetof(struct reading, m), false },
         { "profile", read_profile, 0, false },
@@ -466,20 +468,6 @@ static bool check_profile(struct pg_json_reader *r, const struct reading *b)
         return true;
 }
 
-static bool read_measurement(struct pg_json_reader *r, struct pg_measurement *ret)
-{
-        struct reading b = { 0 };
-        (void)pg_json_peek(r);
-        const char *where = r->at;
-        if (!pg_json_object(r, &benchmark_keys, &b))
-                return false;
-        r->value = where;
-        if (!check_profile(r, &b))
-                return false;
-        *ret = b.m;
-        return true;
-}
-
 /* ---- the file ---- */
 
 struct file {
@@ -489,24 +477,22 @@ struct file {
         struct pg_json_word *names; // one for each benchmark
 };
 
-/* In a result an element may have no measurement: a benchmark that only the baseline has. */
-struct slot {
-        bool filled;
-        struct pg_measurement measurement;
-};
-
-static bool fill_slot(struct pg_json_reader *r, void *into)
+static bool read_measurement(struct pg_json_reader *r, void *into)
 {
-        struct slot *slot = into;
-        slot->filled = true;
-        return read_measurement(r, &slot->measurement);
+        struct reading *b = into;
+        (void)pg_json_peek(r);
+        const char *where = r->at;
+        if (!pg_json_object(r, &benchmark_keys, b))
+                return false;
+        r->value = where;
+        return check_profile(r, b);
 }
 
-static const struct pg_json_key verdict_key[] = { { "measured", fill_slot, 0, false } };
+/* In a result an element may have no measurement: a benchmark that only the baseline has. */
+static const struct pg_json_key verdict_key[] = { { "measured", read_measurement, 0, false } };
 static const struct pg_json_keys verdict_keys = { verdict_key, 1, true };
 
-static bool append_benchmark(struct pg_json_reader *r, struct file *f, const struct slot *slot,
-                             const char *where)
+static bool append_benchmark(struct pg_json_reader *r, struct file *f, const struct reading *b)
 {
         struct pg_snapshot *s = f->s;
         size_t n = s->n_benchmarks;
@@ -514,8 +500,8 @@ static bool append_benchmark(struct pg_json_reader *r, struct file *f, const str
         struct pg_json_word *names = pg_arena_grow(r->arena, f->names, n, sizeof(*names));
         if (!all || !names)
                 return pg_fail_nomem(r->err);
-        all[n] = slot->measurement;
-        names[n] = (struct pg_json_word){ all[n].name, where };
+        all[n] = b->m;
+        names[n] = (struct pg_json_word){ b->m.name, b->name_at };
         s->benchmarks = all;
         f->names = names;
         s->n_benchmarks++;
@@ -524,20 +510,14 @@ static bool append_benchmark(struct pg_json_reader *r, struct file *f, const str
 
 static bool read_benchmark(struct pg_json_reader *r, void *into)
 {
-        struct slot slot = { 0 };
-        (void)pg_json_peek(r);
-        const char *where = r->at;
-        return fill_slot(r, &slot) && append_benchmark(r, into, &slot, where);
+        struct reading b = { 0 };
+        return read_measurement(r, &b) && append_benchmark(r, into, &b);
 }
 
 static bool read_verdict(struct pg_json_reader *r, void *into)
 {
-        struct slot slot = { 0 };
-        (void)pg_json_peek(r);
-        const char *where = r->at;
-        if (!pg_json_object(r, &verdict_keys, &slot))
-                return false;
-        return !slot.filled || append_benchmark(r, into, &slot, where);
+        struct reading b = { 0 };
+        return pg_json_object(r, &verdict_keys, &b) && (!b.m.name || append_benchmark(r, into, &b));
 }
 
 static bool read_benchmarks(struct pg_json_reader *r, void *into)

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_config.c - what perfgate.json says reaches the structs, with defaults and paths in place.
+ */
+#include "tests/unit/assert_near.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ci/config/config.h"
+
+static struct pg_config *parse_as(const char *name, const char *text)
+{
+        struct pg_error err = { 0 };
+        struct pg_config *c = NULL;
+        if (!pg_config_parse(name, text, strlen(text), &c, &err))
+                fail_msg("%s", err.text);
+        return c;
+}
+
+/* The example of the user's documentation, word by word. */
+static const char example[] =
+        "{\n"
+        "  \"$schema\": \"perfgate-config-v1.schema.json\",\n"
+        "  \"benchmarks\": [\n"
+        "    {\n"
+        "      \"name\": \"parse-large\",\n"
+        "      \"command\": [\"./build/parse\", \"fixtures/large.json\"],\n"
+        "      \"cwd\": \".\", \"env\": {\"LC_ALL\": \"C\"}, \"stdin\": null,\n"
+        "      \"runs\": 5, \"warmup\": 1, \"timeout\": \"60s\", \"expect_exit\": 0,\n"
+        "      \"metrics\": [\"allocations\", \"peak_heap\", \"cpu_share\"],\n"
+        "      \"thresholds\": { \"allocations\": { \"max_increase\": \"0%\" } }\n"
+        "    }\n"
+        "  ],\n"
+        "  \"thresholds\": {\n"
+        "    \"allocations\": { \"max_increase\": \"1%\",  \"max\": 15000 },\n"
+        "    \"peak_heap\":   { \"max_increase\": \"5%\",  \"max\": \"150MiB\" },\n"
+        "    \"cpu_share\":   { \"max_increase\": \"5pp\", \"min_share\": \"2%\",\n"
+        "                     \"functions\": { \"sha256_*\": { \"max\": \"30%\" } } },\n"
+        "    \"cpu_time\":    { \"max_increase\": \"10%\", \"action\": \"warn\" }\n"
+        "  }\n"
+        "}\n";
+
+static void assert_bound(struct pg_bound got, enum pg_limit_form form, double value)
+{
+        assert_int_equal(got.form, form);
+        assert_near(got.value, value, 1e-12);
+}
+
+static void the_documented_example_means_what_it_says(void **state)
+{
+        (void)state;
+        PG_AUTO_CONFIG struct pg_config *c = parse_as("perfgate.json", example);
+        assert_int_equal(c->n_benchmarks, 1);
+        const struct pg_workload *w = &c->benchmarks[0].workload;
+        assert_string_equal(w->name, "parse-large");
+        assert_string_equal(w->command[0], "./build/parse");
+        assert_string_equal(w->command[1], "fixtures/large.json");
+        assert_null(w->command[2]);
+        assert_string_equal(w->cwd, ".");
+        assert_string_equal(w->env[0], "LC_ALL=C");
+        assert_null(w->env[1]);
+        assert_null(w->stdin_path);
+        assert_int_equal(w->runs, 5);
+        assert_int_equal(w->warmup, 1);
+        assert_int_equal(w->timeout_ns, 60000000000);
+        assert_int_equal(w->expect_exit, 0);
+        assert_true(c->benchmarks[0].names_metrics);
+        for (int i = 0; i < PG_METRIC_COUNT; i++)
+                assert_int_equal(w->metrics[i],
+                                 i == PG_ALLOCATIONS || i == PG_PEAK_HEAP || i == PG_CPU_SHARE);
+}
+
+static void the_documented_limits_mean_what_they_say(void **state)
+{
+        (void)state;
+        PG_AUTO_CONFIG struct pg_config *c = parse_as("perfgate.json", example);
+        const struct pg_thresholds *own = &c->benchmarks[0].thresholds, *all = &c->thresholds;
+        assert_bound(own->of[PG_ALLOCATIONS].max_increase, PG_LIMIT_RELATIVE, 0);
+        assert_int_equal(own->of[PG_ALLOCATIONS].max.form, PG_LIMIT_NONE); // merging is not done here
+        assert_true(own->set[PG_ALLOCATIONS] && !own->set[PG_PEAK_HEAP]);
+        assert_bound(all->of[PG_ALLOCATIONS].max_increase, PG_LIMIT_RELATIVE, 0.01);
+        assert_bound(all->of[PG_ALLOCATIONS].max, PG_LIMIT_ABSOLUTE, 15000);
+        assert_bound(all->of[PG_PEAK_HEAP].max, PG_LIMIT_ABSOLUTE, 150 * 1048576.0);
+        const struct pg_threshold *share = &all->of[PG_CPU_SHARE];
+        assert_bound(share->max_increase, PG_LIMIT_POINTS, 5);
+        assert_true(share->has_min_share);
+        assert_near(share->min_share_ratio, 0.02, 1e-12);
+        assert_int_equal(share->n_functions, 1);
+        assert_string_equal(share->functions[0].glob, "sha256_*");
+        assert_bound(share->functions[0].threshold.max, PG_LIMIT_POINTS, 30);
+        assert_true(all->of[PG_CPU_TIME].has_action && all->of[PG_CPU_TIME].action == PG_ACTION_WARN);
+        assert_false(all->of[PG_ALLOCATIONS].has_action || all->set[PG_WALL_TIME]);
+}
+
+static void what_is_not_said_has_the_documented_default(void **state)
+{
+        (void)state;
+        PG_AUTO_CONFIG struct pg_config *c =
+                parse_as("perfgate.json", "{\"benchmarks\":[{\"name\":\"n\",\"command\":[\"true\"]}]}");
+        const struct pg_workload *w = &c->benchmarks[0].workload;
+        assert_int_equal(w->runs, PG_DEFAULT_RUNS);
+        assert_int_equal(w->warmup, PG_DEFAULT_WARMUP);
+        assert_int_equal(w->timeout_ns, PG_DEFAULT_TIMEOUT_NS);
+        assert_int_equal(w->expect_exit, 0);
+        assert_string_equal(w->cwd, ".");
+        assert_null(w->env);
+        assert_null(w->stdin_path);
+        assert_false(c->benchmarks[0].names_metrics);
+        for (int i = 0; i < PG_METRIC_COUNT; i++) {
+                assert_int_equal(w->metrics[i], pg_metrics[i].on_by_default);
+                assert_false(c->thresholds.set[i] || c->benchmarks[0].thresholds.set[i]);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(the_documented_example_means_what_it_says),
+                cmocka_unit_test(the_documented_limits_mean_what_they_say),
+                cmocka_unit_test(what_is_not_said_has_the_documented_default),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
