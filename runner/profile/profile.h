@@ -106,6 +106,13 @@ PG_MUST_CHECK bool pg_profile_add_comment(struct pg_profile_builder *b, const ch
 PG_MUST_CHECK bool pg_profile_finish(struct pg_profile_builder *b, int64_t time_ns, int64_t duration_ns,
                                      struct pg_profile **ret, struct pg_error *err);
 
+/**
+ * What consumers depend on (check.c): sample types there, default one of them; at least one mapping, each
+ * with start below limit; every index in range; each address inside its mapping; no sample without location;
+ * all text UTF-8. PG_EDATA names the first thing that is wrong. The writer calls it.
+ */
+PG_MUST_CHECK bool pg_profile_check(const struct pg_profile *p, struct pg_error *err);
+
 /* ---- files (pprof_write.c, pprof_read.c) ---- */
 
 /** The gzip bytes of the pprof file; free them. Equal profiles give equal bytes. */
