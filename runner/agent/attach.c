@@ -79,7 +79,8 @@ static bool name_is(const char *field, size_t n, const char *name)
         return strlen(name) == n && memcmp(field, name, n) == 0;
 }
 
-/* One "name=value"; mode and rate are for people, the header has them too. Unknown names are errors: the
+/* One "name=value"; mode and rate are for people, the header has them too; clock
+ * is the sampler's. Unknown names are errors: the
  * runner is another version. */
 static bool parse_field(const char *field, size_t n)
 {
@@ -93,9 +94,7 @@ static bool parse_field(const char *field, size_t n)
                 return copy_text(value, length, settings.fd_path, sizeof(settings.fd_path));
         if (name_is(field, name, "key"))
                 return parse_hex(value, length, &settings.key);
-        if (name_is(field, name, "socket"))
-                return copy_text(value, length, agent.socket, sizeof(agent.socket));
-        return name_is(field, name, "mode") || name_is(field, name, "rate");
+        return name_is(field, name, "mode") || name_is(field, name, "rate") || name_is(field, name, "clock");
 }
 
 static bool parse_variable(const char *s)

@@ -24,7 +24,7 @@ enum agent_state {
         AGENT_SAMPLING, // PG_MODE_SAMPLE
 };
 
-enum { AGENT_VALUE_MAX = 256, AGENT_SOCKET_MAX = 108 };
+enum { AGENT_VALUE_MAX = 256 };
 
 /* Written by attaching only: before other threads exist, or in a forked child. */
 struct agent_process {
@@ -40,7 +40,6 @@ struct agent_process {
         struct pg_started *journal;
         unsigned char *chunks;         // NULL unless sampling
         char value[AGENT_VALUE_MAX];   // of PERFGATE_AGENT
-        char socket[AGENT_SOCKET_MAX]; // name of the runner's abstract socket; "" when counting
         char path[PG_PATH_MAX_BYTES];  // of this library
 };
 extern struct agent_process agent __attribute__((visibility("hidden")));

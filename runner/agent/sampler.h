@@ -1,13 +1,35 @@
 // SPDX-License-Identifier: MIT
 /*
- * sampler.h - CPU samples of this process's threads, only in the profile pass (AGENT_SAMPLING).
+ * sampler.h - CPU samples from inside: every thread carries a tick of its own CPU time, whose handler notes
+ * the interrupted instruction.
+ *
+ * Covered are the thread that attached, every thread that pthread_create() starts later, and the one thread
+ * of a forked child. Others (raw clone, threads from before) are not: the runner sees it, because the weights
+ * of the samples then do not add up to the CPU time that the kernel counted.
  */
 #ifndef PG_AGENT_SAMPLER_H
 #define PG_AGENT_SAMPLER_H
 
-/** At the end of attaching, in the constructor: one thread exists. */
+#include <stdbool.h>
+
+/** At the end of attaching in PG_MODE_SAMPLE: takes the signal, arms this thread. Trouble disarms and leaves
+ * the reason in the slot. */
 void sampler_start(void);
-/** In a forked child that has its slot (agent.borrowed: goes on in its parent's): one thread exists. */
+
+/** In a forked child, when its slot is attached: arms its one thread. Nothing when the sampler is off. */
 void sampler_after_fork(void);
+
+/* ---- for threads.c ---- */
+
+/** False: new threads need no attention. */
+bool sampler_is_on(void);
+/** Arms the calling thread. */
+void sampler_enter_thread(void);
+/** Disarms it, before it ends. */
+void sampler_leave_thread(void);
+/** Counts a thread that could not be armed. */
+void sampler_count_unarmed(void);
+/** In a forked child: forgets starts that threads of the parent had under way. */
+void threads_after_fork(void);
 
 #endif

@@ -26,8 +26,8 @@
 #define PG_CAPTURE_MAGIC 0x3165746167667265ull // "erfgate1" in memory
 enum { PG_CAPTURE_VERSION = 1 };
 
-/* The agent's one variable: "fd=/proc/PID/fd/N,key=HEX16,mode=count|sample,rate=HZ,socket=NAME" in any order.
- */
+/* The agent's one variable: "fd=/proc/PID/fd/N,key=HEX16,mode=count|sample,rate=HZ,clock=event|timer" in any
+ * order; clock is for tests. */
 #define PG_AGENT_VARIABLE "PERFGATE_AGENT"
 
 enum pg_capture_mode { PG_MODE_COUNT = 1, PG_MODE_SAMPLE = 2 };
