@@ -196,10 +196,12 @@ struct start {
         bool fixed_addresses;
 };
 
-/* Runs on the helper's memory until exec: writes nothing but *s, calls nothing but the kernel. */
+/* Runs on the helper's memory until exec: writes nothing but *s and the shared page, calls only the kernel.
+ */
 static enum pg_helper_step become_target(const struct request *q, volatile struct start *s)
 {
         setpgid(0, 0);
+        atomic_store(&shared->target, getpid()); // before it can do anything to the helper
         if (q->head.flags & PG_HELPER_TERMINAL)
                 tcsetpgrp(q->fds[0], getpid());
         prctl(PR_SET_PDEATHSIG, SIGKILL); // a killed helper takes the target along
@@ -286,9 +288,14 @@ static bool reap(struct run *r)
         for (;;) {
                 int status;
                 struct rusage usage;
-                pid_t pid = wait4(-1, &status, WNOHANG | __WALL, &usage);
+                pid_t pid = wait4(-1, &status, WNOHANG | WUNTRACED | __WALL, &usage);
                 if (pid <= 0)
                         return pid == 0;
+                if (WIFSTOPPED(status)) {
+                        if (pid == r->pid && r->terminal >= 0 && WSTOPSIG(status) == SIGTSTP)
+                                kill(-pid, SIGCONT); // no shell sees it stop, so none would ever continue it
+                        continue;
+                }
                 if (pid == r->pid && !r->ended)
                         note_end_of_target(r, status);
                 else if (r->counting_left)
@@ -408,13 +415,12 @@ static bool run_target(struct request *q)
         r.start_ns = pg_now_ns();
         r.pid = start_target(q, &s);
         if (r.pid > 0) {
-                atomic_store(&shared->target, r.pid);
                 for (int i = r.terminal < 0 ? 0 : 1; i < PG_HELPER_FDS; i++)
                         close(q->fds[i]);
                 q->n_fds = r.terminal < 0 ? 0 : 1;
                 wait_for_tree(&r, q->head.timeout_ns);
-                atomic_store(&shared->target, 0);
         }
+        atomic_store(&shared->target, 0);
         struct pg_helper_answer answer = answer_of(&r, &s);
         return !r.runner_gone && send_all(&answer, sizeof(answer));
 }
@@ -449,9 +455,21 @@ static void close_all_from(int first)
                 close(fd);
 }
 
+/* The C library's start touches most of its code; what comes back is what runs. Nothing depends on success.
+ */
+static void forget_startup(void)
+{
+        extern const char __executable_start, etext; // from the linker
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+        uintptr_t start = (uintptr_t)&__executable_start & -page;
+        madvise((void *)start, (uintptr_t)&etext - start, MADV_DONTNEED);
+        reset_high_water_mark();
+}
+
 int main(void)
 {
         block_signals();
+        forget_startup();
         close_all_from(PG_HELPER_SHARED + 1);
         fcntl(PG_HELPER_SOCKET, F_SETFD, FD_CLOEXEC);
         fcntl(PG_HELPER_SHARED, F_SETFD, FD_CLOEXEC);

@@ -194,6 +194,7 @@ void pg_launcher_destroy(struct pg_launcher *l)
 struct channel {
         int target[PG_HELPER_FDS]; // for the target
         int errors;                // our end of its standard error, -1 when it keeps the runner's
+        bool terminal;             // its standard input is a terminal that is ours to lend
 };
 
 static void channel_close_target(struct channel *c)
@@ -256,12 +257,13 @@ static bool open_inherited(struct channel *c, struct pg_error *err)
                 if (c->target[i] < 0)
                         return pg_fail_os(err, "cannot pass on descriptor %d", i);
         }
+        c->terminal = isatty(0) && tcgetpgrp(0) == getpgrp();
         return true;
 }
 
 static bool channel_init(struct channel *c, const struct pg_launch_request *r, struct pg_error *err)
 {
-        *c = (struct channel){ { -1, -1, -1, -1 }, -1 };
+        *c = (struct channel){ { -1, -1, -1, -1 }, -1, false };
         c->target[PG_HELPER_CWD_FD] = open(r->cwd, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (c->target[PG_HELPER_CWD_FD] < 0)
                 return pg_fail(err, PG_ETARGET, "cannot use '%s' as working directory: %s", r->cwd,
@@ -292,16 +294,18 @@ static bool send_all(int fd, const char *p, size_t n)
         return true;
 }
 
-/* The head with the descriptors; the kernel takes or refuses so short a message as a whole. */
-static bool send_head(int socket, const struct pg_helper_request *head, const int fds[PG_HELPER_FDS])
+/* All in one message where it fits, so that the helper wakes once; the descriptors come with the first byte.
+ */
+static bool send_run(int socket, const struct pg_helper_request *head, const struct pg_buf *body,
+                     const int fds[PG_HELPER_FDS])
 {
         union {
                 struct cmsghdr align;
                 char room[CMSG_SPACE(PG_HELPER_FDS * sizeof(int))];
         } control = { 0 };
-        struct iovec io = { (void *)(uintptr_t)head, sizeof(*head) };
-        struct msghdr m = { .msg_iov = &io,
-                            .msg_iovlen = 1,
+        struct iovec io[2] = { { (void *)(uintptr_t)head, sizeof(*head) }, { body->data, body->len } };
+        struct msghdr m = { .msg_iov = io,
+                            .msg_iovlen = 2,
                             .msg_control = control.room,
                             .msg_controllen = sizeof(control.room) };
         struct cmsghdr *c = CMSG_FIRSTHDR(&m);
@@ -313,15 +317,10 @@ static bool send_head(int socket, const struct pg_helper_request *head, const in
         do
                 put = sendmsg(socket, &m, MSG_NOSIGNAL);
         while (put < 0 && errno == EINTR);
-        return put == (ssize_t)sizeof(*head);
-}
-
-static uint32_t flags_of(const struct pg_launch_request *r)
-{
-        uint32_t flags = r->fixed_addresses ? PG_HELPER_FIXED_ADDRESSES : 0;
-        if (r->output == PG_OUTPUT_INHERIT && isatty(0) && tcgetpgrp(0) == getpgrp())
-                flags |= PG_HELPER_TERMINAL;
-        return flags;
+        if (put < (ssize_t)sizeof(*head)) // so few bytes go as a whole or not at all
+                return false;
+        size_t sent = (size_t)put - sizeof(*head);
+        return send_all(socket, body->data + sent, body->len - sent);
 }
 
 static bool send_request(struct pg_launcher *l, const struct pg_launch_request *r, const char *program,
@@ -332,7 +331,8 @@ static bool send_request(struct pg_launcher *l, const struct pg_launch_request *
         struct pg_helper_request head = {
                 .magic = PG_HELPER_MAGIC,
                 .kind = PG_HELPER_RUN,
-                .flags = flags_of(r),
+                .flags = (r->fixed_addresses ? PG_HELPER_FIXED_ADDRESSES : 0) |
+                         (c->terminal ? PG_HELPER_TERMINAL : 0),
                 .argc = append_strings(&body, r->argv),
                 .envc = append_strings(&body, r->envp),
                 .timeout_ns = r->timeout_ns,
@@ -344,7 +344,7 @@ static bool send_request(struct pg_launcher *l, const struct pg_launch_request *
         if (body.len > PG_HELPER_MAX_BODY)
                 return pg_program_explain(c->target[PG_HELPER_CWD_FD], r->argv[0], program, E2BIG, err);
         head.body_bytes = body.len;
-        if (send_head(l->socket, &head, c->target) && send_all(l->socket, body.data, body.len))
+        if (send_run(l->socket, &head, &body, c->target))
                 return true;
         drop_helper(l);
         return pg_fail(err, PG_EOS, "the launch helper was killed");
@@ -478,22 +478,34 @@ static void fill_result(const struct pg_helper_answer *a, const struct tail *t, 
         tail_copy(t, ret->stderr_tail);
 }
 
-static bool await(struct pg_launcher *l, const struct pg_launch_request *r, int errors,
-                  const volatile int *stop, struct watch *w, struct pg_helper_answer *ret,
+/* For when the helper is gone, which else does it. Who is not in the foreground is stopped for trying. */
+static void take_terminal_back(void)
+{
+        sigset_t ttou, old;
+        sigemptyset(&ttou);
+        sigaddset(&ttou, SIGTTOU);
+        pthread_sigmask(SIG_BLOCK, &ttou, &old);
+        tcsetpgrp(0, getpgrp());
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static bool await(struct pg_launcher *l, const struct pg_launch_request *r, const struct channel *c,
+                  const volatile int *stop, struct tail *ret_tail, struct pg_helper_answer *ret,
                   struct pg_error *err)
 {
         uint64_t patience_ns = r->timeout_ns + ENDING_S * (uint64_t)PG_NS_PER_S;
-        *w = (struct watch){ .l = l, .errors = errors };
-        w->give_up_ns = r->timeout_ns ? pg_now_ns() + patience_ns : UINT64_MAX;
-        if (!wait_for_answer(w, stop, ret, err)) {
+        struct watch w = { .l = l, .errors = c->errors };
+        w.give_up_ns = r->timeout_ns ? pg_now_ns() + patience_ns : UINT64_MAX;
+        if (!wait_for_answer(&w, stop, ret, err)) {
                 drop_helper(l);
+                if (c->terminal)
+                        take_terminal_back();
                 return false;
         }
-        for (size_t i = 0; w->errors >= 0 && i < DRAIN_MAX / 16384 && drain_once(w); i++)
+        for (size_t i = 0; w.errors >= 0 && i < DRAIN_MAX / 16384 && drain_once(&w); i++)
                 ;
-        if (w->stopping)
-                return pg_fail(err, PG_ESTOPPED, "interrupted");
-        return true;
+        *ret_tail = w.tail;
+        return w.stopping ? pg_fail(err, PG_ESTOPPED, "interrupted") : true;
 }
 
 bool pg_launch(struct pg_launcher *l, const struct pg_launch_request *request, const volatile int *stop,
@@ -515,12 +527,12 @@ bool pg_launch(struct pg_launcher *l, const struct pg_launch_request *request, c
         c.target[PG_HELPER_CWD_FD] = -1;
         channel_close_target(&c);
 
-        struct watch w;
+        struct tail tail;
         struct pg_helper_answer answer;
-        if (!await(l, request, c.errors, stop, &w, &answer, err))
+        if (!await(l, request, &c, stop, &tail, &answer, err))
                 return false;
         if (answer.failed_step != PG_STEP_NONE)
                 return explain_failed_step(&answer, request, program, cwd_fd, err);
-        fill_result(&answer, &w.tail, ret);
+        fill_result(&answer, &tail, ret);
         return true;
 }

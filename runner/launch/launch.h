@@ -42,6 +42,9 @@ struct pg_launch_request {
 
 enum { PG_STDERR_TAIL = 2048 };
 
+/* What the helper weighs, rounded up: a target smaller than this may show as much as this. */
+enum { PG_LAUNCH_FLOOR_BYTES = 700 * 1024 };
+
 struct pg_launch_result {
         int pid;
         int exit_status; // 0-255; 128 + n after signal n
@@ -58,10 +61,18 @@ struct pg_launch_result {
 /**
  * Runs one target to the end of its process tree.
  *
+ * The target gets descriptors 0, 1, 2 and no other, a process group of its own, default signal handling, the
+ * limit of open files that the runner had when the launcher was created, and all else as the runner has it.
+ * With PG_OUTPUT_INHERIT and a terminal that is ours, the terminal is the target's while it runs.
+ *
+ * A stopped target still counts as running. Not counted: children whose parent ignores SIGCHLD, because the
+ * kernel drops what they used.
+ *
  * err   PG_ETARGET when it could not be started ("'./foo': No such file or directory", with the reason of
  * exec or chdir); PG_ESTOPPED when *stop became non-zero while it ran (its tree is then dead); PG_EOS when
- * the helper failed. A non-zero exit, a signal or a time-out of the target is a result, not an error. stop
- * set by the caller's signal handler; looked at at least every 50 ms
+ * the helper failed (the next call starts a new one). A non-zero exit, a signal or a time-out of the target
+ * is a result, not an error. stop (may be NULL) set by the caller's signal handler; looked at at least every
+ * 50 ms
  */
 PG_MUST_CHECK bool pg_launch(struct pg_launcher *l, const struct pg_launch_request *request,
                              const volatile int *stop, struct pg_launch_result *ret, struct pg_error *err);
