@@ -19,13 +19,14 @@ enum tick_kind { TICK_NONE, TICK_EVENT, TICK_TIMER };
 
 struct tick {
         enum tick_kind kind;
-        bool first;          // not hit yet: running towards first_ns
-        int event_fd;        // the number that signals carry; the descriptor itself is closed. -1: never one
-        int timer_id;        // of TICK_TIMER
-        void *page;          // keeps the event of TICK_EVENT alive
-        uint64_t period_ns;  // what one hit stands for
-        uint64_t first_ns;   // CPU time from the start to the first hit
-        uint64_t started_ns; // the thread's CPU time when the event of TICK_EVENT started
+        bool first;   // not hit yet: running towards first_ns
+        int event_fd; // the number that signals carry; the descriptor itself is closed. -1: never one
+        int timer_id; // of TICK_TIMER
+        void *pages;  // keep the event of TICK_EVENT alive
+        uint32_t mapped_bytes;
+        uint64_t period_ns; // what one expiry stands for
+        uint64_t tick_ns;   // TICK_TIMER: the kernel's tick, at which it looks at timers
+        uint64_t first_ns;  // TICK_EVENT: CPU time from the start to the first hit
 };
 
 /**
