@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * work.c - a target for the tests of the CI parts: `ci_work N` allocates N blocks of 64 bytes, and frees them.
+ * work.c - a target for the tests of the CI parts: `ci_work N` allocates N blocks of 64 bytes, and frees
+ * them.
  *
  * Its allocations are N and nothing else: it uses neither stdio nor anything of libc that allocates.
  */
