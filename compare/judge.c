@@ -7,6 +7,8 @@
  */
 #include "compare/judge.h"
 
+#include "compare/limits.h"
+
 struct pg_row *pg_judge_row(struct pg_judge *j, enum pg_metric metric)
 {
         struct pg_row *rows = j->failed ? NULL : pg_arena_grow(j->arena, j->rows, j->n_rows, sizeof(*rows));
@@ -81,6 +83,7 @@ void pg_judge_unavailable(struct pg_judge *j, enum pg_metric metric, const char 
         struct pg_row *row = pg_judge_row(j, metric);
         row->status = PG_ROW_UNAVAILABLE;
         row->reason = reason ? reason : "was not measured";
+        row->limit = pg_limit_text(j->arena, &j->thresholds->of[metric], metric);
         if (pg_judge_has(j->base, metric)) {
                 pg_judge_because(j, row, "was measured in the baseline");
                 row->verdict = PG_WARN;
