@@ -194,7 +194,7 @@ static size_t distance(const char *a, const char *b)
         enum { MAX = 48 };
         size_t n = strlen(a), m = strlen(b);
         if (n >= MAX || m >= MAX)
-                return MAX;
+                return SIZE_MAX;
         size_t d[MAX][MAX];
         for (size_t i = 0; i <= n; i++)
                 d[i][0] = i;

@@ -105,6 +105,10 @@ static void the_nearest_word_is_named_only_when_it_is_near(void **state)
         assert_string_equal(pg_nearest("basline", words), "baseline");
         assert_null(pg_nearest("xyzzy", words));
         assert_null(pg_nearest("", words));
+        char far[501]; // a third of its length is more than any word here has
+        memset(far, 'r', sizeof(far) - 1);
+        far[sizeof(far) - 1] = '\0';
+        assert_null(pg_nearest(far, words));
 }
 
 int main(void)
