@@ -103,6 +103,9 @@ static bool complain(struct pg_json_reader *r, const char *where, const char *pa
 {
         char text[sizeof(r->err->text)];
         vsnprintf(text, sizeof(text), fmt, ap);
+        for (char *p = text; *p; p++)
+                if ((unsigned char)*p < 0x20 || *p == 0x7F)
+                        *p = '?';
         struct place at = place_of(r, where);
         size_t n = strlen(r->name);
         return pg_fail(r->err, r->code, "%s%s:%zu:%zu: %s%s%s", n > NAME_SHOWN ? "..." : "",

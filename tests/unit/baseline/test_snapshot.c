@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "baseline/measurement_json.h"
 #include "runner/base/file.h"
 #include "tests/unit/baseline/sample_snapshot.h"
+#include "tests/unit/fixture_cases.h"
 
 static void assert_same_text(const char *got, const char *want)
 {
@@ -232,6 +234,178 @@ static void a_saved_baseline_is_loaded_again(void **state)
         assert_same_snapshot(s, &sample_snapshot);
 }
 
+static bool read_snapshot(const char *name, const char *text, size_t len, struct pg_error *err)
+{
+        PG_AUTO_SNAPSHOT struct pg_snapshot *s = NULL;
+        return pg_snapshot_parse(name, text, len, &s, err);
+}
+
+static void every_valid_fixture_is_read(void **state)
+{
+        (void)state;
+        assert_int_equal(run_cases("fixtures/baselines/valid", true, read_snapshot), 0);
+}
+
+static void every_invalid_fixture_gives_its_error(void **state)
+{
+        (void)state;
+        assert_int_equal(run_cases("fixtures/baselines/invalid", false, read_snapshot), 0);
+}
+
+/* Kept when version 1 was new; its content is the sample's, whoever reads it. */
+static void what_version_1_wrote_is_read_and_written_unchanged(void **state)
+{
+        (void)state;
+        struct pg_error err = { 0 };
+        PG_AUTO_SNAPSHOT struct pg_snapshot *s = NULL;
+        PG_AUTO_FREE char *kept = NULL;
+        size_t kept_len, len;
+        const char *path = "fixtures/baselines/valid/written-by-v1/input.json";
+        assert_true(pg_file_read(path, 1 << 20, &kept, &kept_len, &err));
+        assert_true(pg_snapshot_load(path, &s, &err));
+        assert_same_snapshot(s, &sample_snapshot);
+        PG_AUTO_FREE char *text = format(&sample_snapshot, &len);
+        assert_int_equal(len, kept_len);
+        assert_memory_equal(text, kept, len);
+}
+
+/* By hand: the file holds one measured benchmark and one that only its baseline had. */
+static void of_a_result_only_what_was_measured_is_taken(void **state)
+{
+        (void)state;
+        struct pg_error err = { 0 };
+        PG_AUTO_SNAPSHOT struct pg_snapshot *s = NULL;
+        assert_true(pg_snapshot_load("fixtures/baselines/valid/result/input.json", &s, &err));
+        assert_int_equal(s->n_benchmarks, 1);
+        assert_string_equal(s->benchmarks[0].name, "a");
+        assert_int_equal(s->benchmarks[0].series[PG_ALLOCATIONS].n, 2);
+        assert_int_equal(s->benchmarks[0].series[PG_ALLOCATIONS].samples[1], 7);
+}
+
+/* By hand: the fixture has (b, z), (a, z), (a, m). */
+static void tables_in_any_order_are_sorted(void **state)
+{
+        (void)state;
+        struct pg_error err = { 0 };
+        PG_AUTO_SNAPSHOT struct pg_snapshot *s = NULL;
+        assert_true(pg_snapshot_load("fixtures/baselines/valid/any-order/input.json", &s, &err));
+        const struct pg_measurement *m = &s->benchmarks[0];
+        static const char *const want[][2] = { { "a", "m" }, { "a", "z" }, { "b", "z" } };
+        assert_int_equal(m->n_functions, 3);
+        for (int i = 0; i < 3; i++) {
+                assert_string_equal(m->functions[i].function, want[i][0]);
+                assert_string_equal(m->functions[i].module, want[i][1]);
+        }
+        assert_int_equal(m->functions[1].self_ns[0], 9);
+        assert_string_equal(m->sites[0].function, "a");
+        assert_int_equal(m->sites[0].allocations, 3);
+}
+
+/* A symbol or an argument may hold any bytes, JSON may not; the file must still be readable. */
+static void bytes_that_are_not_utf8_are_written_as_text(void **state)
+{
+        (void)state;
+        struct pg_function functions[] = { { "a\xFF", "m", NULL, 0, sample_self[2] },
+                                           { "\xC3\xA9\x80", "m\n\x7F", NULL, 0, sample_self[2] } };
+        struct pg_measurement m = sample_benchmarks[0];
+        m.functions = functions;
+        m.n_functions = 2;
+        struct pg_snapshot one = sample_snapshot;
+        one.benchmarks = &m;
+        one.n_benchmarks = 1;
+        size_t len;
+        PG_AUTO_FREE char *text = format(&one, &len);
+        PG_AUTO_SNAPSHOT struct pg_snapshot *s = parse(text, len);
+        assert_string_equal(s->benchmarks[0].functions[0].function, "a\\xff");
+        assert_string_equal(s->benchmarks[0].functions[1].function, "\xC3\xA9\\x80");
+        assert_string_equal(s->benchmarks[0].functions[1].module, "m\n\x7F");
+}
+
+/* ---- files ---- */
+
+static void assert_load_fails(const char *path, enum pg_code code, int os_errno, const char *part)
+{
+        struct pg_error err = { 0 };
+        struct pg_snapshot *s = NULL;
+        assert_false(pg_snapshot_load(path, &s, &err));
+        assert_null(s);
+        assert_int_equal(err.code, code);
+        assert_int_equal(err.os_errno, os_errno);
+        if (strncmp(err.text, path, strlen(path)) != 0 || !strstr(err.text, part))
+                fail_msg("\"%s\" does not say \"%s\"", err.text, part);
+}
+
+static void what_is_no_readable_file_is_named(void **state)
+{
+        (void)state;
+        assert_load_fails(in_dir("missing.json"), PG_EOS, ENOENT, "No such file");
+        assert_load_fails(dir, PG_EDATA, 0, "is a directory");
+        assert_load_fails("/dev/null", PG_EDATA, 0, "neither a regular file nor a pipe");
+        assert_int_equal(symlink("loop.json", in_dir("loop.json")), 0);
+        assert_load_fails(in_dir("loop.json"), PG_EOS, ELOOP, "symbolic links");
+        PG_AUTO_FCLOSE FILE *f = fopen(in_dir("big.json"), "w");
+        assert_non_null(f);
+        assert_int_equal(ftruncate(fileno(f), 200 << 20), 0);
+        assert_load_fails(in_dir("big.json"), PG_EDATA, 0, "200 MiB large, at most 128 MiB");
+}
+
+static void write_text(const char *path, const char *text)
+{
+        struct pg_error err = { 0 };
+        assert_true(pg_file_replace(path, text, strlen(text), &err));
+}
+
+static void assert_holds(const char *path, const char *text)
+{
+        struct pg_error err = { 0 };
+        PG_AUTO_FREE char *now = NULL;
+        size_t len;
+        assert_true(pg_file_read(path, 1 << 20, &now, &len, &err));
+        assert_string_equal(now, text);
+}
+
+/* A snapshot with two benchmarks of one name is somebody's bug; the good file must not pay for it. */
+static void what_could_not_be_read_again_is_not_written(void **state)
+{
+        (void)state;
+        struct pg_measurement twins[] = { sample_benchmarks[0], sample_benchmarks[0] };
+        struct pg_snapshot bad = sample_snapshot;
+        bad.benchmarks = twins;
+        write_text(in_dir("good.json"), "good");
+        struct pg_error err = { 0 };
+        assert_false(pg_baseline_save(in_dir("good.json"), &bad, &err));
+        assert_int_equal(err.code, PG_EDATA);
+        assert_non_null(strstr(err.text, "duplicate benchmark \"parse-large\""));
+        assert_holds(in_dir("good.json"), "good");
+}
+
+/* /proc takes no new files, whoever asks. */
+static void a_folder_that_takes_no_files_is_named(void **state)
+{
+        (void)state;
+        struct pg_error err = { 0 };
+        assert_false(pg_baseline_save("/proc/main.json", &sample_snapshot, &err));
+        assert_int_equal(err.code, PG_EOS);
+        assert_true(strncmp(err.text, "/proc/main.json: ", 17) == 0);
+}
+
+static void names_that_cannot_be_folders_are_refused(void **state)
+{
+        (void)state;
+        char longest[102];
+        memset(longest, 'x', sizeof(longest));
+        longest[100] = '\0';
+        assert_null(pg_benchmark_name_problem(longest));
+        assert_null(pg_benchmark_name_problem("..."));
+        assert_null(pg_benchmark_name_problem("caf\xC3\xA9 no. 1"));
+        longest[100] = 'x';
+        longest[101] = '\0';
+        static const char *const bad[] = { "", ".", "..", "a/b", "/", "a\nb", "\x7F", "\xFF", "\xC3" };
+        assert_non_null(pg_benchmark_name_problem(longest));
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+                assert_non_null(pg_benchmark_name_problem(bad[i]));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -240,6 +414,16 @@ int main(void)
                 cmocka_unit_test(the_text_is_json_with_sorted_keys),
                 cmocka_unit_test(a_file_cut_anywhere_is_refused_with_its_place),
                 cmocka_unit_test(a_saved_baseline_is_loaded_again),
+                cmocka_unit_test(every_valid_fixture_is_read),
+                cmocka_unit_test(every_invalid_fixture_gives_its_error),
+                cmocka_unit_test(what_version_1_wrote_is_read_and_written_unchanged),
+                cmocka_unit_test(of_a_result_only_what_was_measured_is_taken),
+                cmocka_unit_test(tables_in_any_order_are_sorted),
+                cmocka_unit_test(bytes_that_are_not_utf8_are_written_as_text),
+                cmocka_unit_test(what_is_no_readable_file_is_named),
+                cmocka_unit_test(what_could_not_be_read_again_is_not_written),
+                cmocka_unit_test(a_folder_that_takes_no_files_is_named),
+                cmocka_unit_test(names_that_cannot_be_folders_are_refused),
         };
         return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

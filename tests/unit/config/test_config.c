@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ci/config/config.h"
+#include "tests/unit/fixture_cases.h"
 
 static struct pg_config *parse_as(const char *name, const char *text)
 {
@@ -115,12 +116,32 @@ static void what_is_not_said_has_the_documented_default(void **state)
         }
 }
 
+static bool read_config(const char *name, const char *text, size_t len, struct pg_error *err)
+{
+        PG_AUTO_CONFIG struct pg_config *c = NULL;
+        return pg_config_parse(name, text, len, &c, err);
+}
+
+static void every_valid_fixture_is_read(void **state)
+{
+        (void)state;
+        assert_int_equal(run_cases("fixtures/configs/valid", true, read_config), 0);
+}
+
+static void every_invalid_fixture_gives_its_error(void **state)
+{
+        (void)state;
+        assert_int_equal(run_cases("fixtures/configs/invalid", false, read_config), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_documented_example_means_what_it_says),
                 cmocka_unit_test(the_documented_limits_mean_what_they_say),
                 cmocka_unit_test(what_is_not_said_has_the_documented_default),
+                cmocka_unit_test(every_valid_fixture_is_read),
+                cmocka_unit_test(every_invalid_fixture_gives_its_error),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
