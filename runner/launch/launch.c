@@ -136,19 +136,19 @@ static bool start_helper(struct pg_launcher *l, struct pg_error *err)
         int pair[2];
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
                 return pg_fail_os(err, "cannot make a socket for the launch helper");
-        PG_AUTO_CLOSE int ours = pair[0];
-        PG_AUTO_CLOSE int theirs = pair[1];
-        PG_AUTO_CLOSE int high = fcntl(theirs, F_DUPFD_CLOEXEC, LOWEST_FD);
-        if (high < 0)
-                return pg_fail_os(err, "cannot make a socket for the launch helper");
-        errno = spawn_helper(l, high);
-        if (errno)
+        int ours = fcntl(pair[0], F_DUPFD_CLOEXEC, LOWEST_FD);
+        int theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, LOWEST_FD);
+        int e = ours < 0 || theirs < 0 ? errno : 0;
+        close(pair[0]);
+        close(pair[1]);
+        e = e ? e : spawn_helper(l, theirs);
+        pg_closep(&theirs); // or the helper's end would never be seen
+        if (e) {
+                pg_closep(&ours);
+                errno = e;
                 return pg_fail_os(err, "cannot start the launch helper '%s'", l->helper_path);
-        close(theirs);
-        close(high);
-        theirs = high = -1; // or its end would never be seen
+        }
         l->socket = ours;
-        ours = -1;
         if (expect_hello(l, err))
                 return true;
         drop_helper(l);
@@ -264,12 +264,15 @@ static bool open_inherited(struct channel *c, struct pg_error *err)
 static bool channel_init(struct channel *c, const struct pg_launch_request *r, struct pg_error *err)
 {
         *c = (struct channel){ { -1, -1, -1, -1 }, -1, false };
+        // the standard ones first: where the runner has closed one of them, no other file may take its number
+        bool inherit = r->output == PG_OUTPUT_INHERIT;
+        if (!(inherit ? open_inherited(c, err) : open_discarding(c, r->stdin_path, err)))
+                return false;
         c->target[PG_HELPER_CWD_FD] = open(r->cwd, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (c->target[PG_HELPER_CWD_FD] < 0)
                 return pg_fail(err, PG_ETARGET, "cannot use '%s' as working directory: %s", r->cwd,
                                strerror(errno));
-        return r->output == PG_OUTPUT_INHERIT ? open_inherited(c, err)
-                                              : open_discarding(c, r->stdin_path, err);
+        return true;
 }
 
 static uint32_t append_strings(struct pg_buf *b, const char *const *strings)

@@ -136,23 +136,25 @@ static void inherited_output_goes_where_the_runners_goes(void **state)
         assert_string_equal(r.stderr_tail, "");
 }
 
-static void closed_output_of_the_runner_is_no_obstacle(void **state)
+static void closed_input_of_the_runner_is_no_obstacle(void **state)
 {
         (void)state;
         int old = dup(0);
         close(0);
-        struct pg_launch_request q = ACT_ARGS("close-all", "1", "exit", "5");
+        struct pg_launch_request q =
+                rig_request(ARGV("/bin/sh", "-c", "test /dev/fd/0 -ef /dev/null && exit 5"));
         q.output = PG_OUTPUT_INHERIT;
-        struct pg_launch_result r = { 0 };
+        struct pg_launch_result r = { 0 }, of_second = { 0 };
         struct pg_error err = { 0 };
-        bool ok = pg_launch(launcher, &q, NULL, &r, &err);
-        struct pg_launcher *second = NULL;
-        bool created = pg_launcher_create(HELPER, &second, &err); // its socket must not become descriptor 0
+        struct pg_launcher *second = NULL; // whose socket must not become descriptor 0
+        bool ok = pg_launch(launcher, &q, NULL, &r, &err) && pg_launcher_create(HELPER, &second, &err) &&
+                  pg_launch(second, &q, NULL, &of_second, &err);
         pg_launcher_destroy(second);
         dup2(old, 0);
         close(old);
-        assert_true(ok && created);
+        assert_true(ok);
         assert_int_equal(r.exit_status, 5);
+        assert_int_equal(of_second.exit_status, 5);
 }
 
 /* In a session of its own on a new terminal; 0 when the terminal went to the target and came back. */
@@ -334,7 +336,7 @@ int main(void)
                 cmocka_unit_test(environment_is_exactly_the_given_one),
                 cmocka_unit_test(working_directory_and_input_are_the_given_ones),
                 cmocka_unit_test(inherited_output_goes_where_the_runners_goes),
-                cmocka_unit_test(closed_output_of_the_runner_is_no_obstacle),
+                cmocka_unit_test(closed_input_of_the_runner_is_no_obstacle),
                 cmocka_unit_test(terminal_is_lent_to_the_target),
                 cmocka_unit_test(command_is_looked_up_in_the_targets_path_from_its_folder),
                 cmocka_unit_test(reason_for_not_starting_is_named),
