@@ -12,7 +12,7 @@
 #include <dlfcn.h>
 #include <link.h>
 
-#include "runner/agent/modules.h"
+#include "runner/agent/count.h"
 #include "runner/agent/raw.h"
 #include "runner/agent/sampler.h"
 #include "runner/base/clock.h"
@@ -180,7 +180,7 @@ static void use_slot(unsigned char *base)
         agent.chunks = agent.header->mode == PG_MODE_SAMPLE ? base + PG_OFFSET_CHUNKS : NULL;
 }
 
-static void fill_slot(bool forked, int64_t inherited_bytes)
+static void fill_slot(bool forked, int64_t inherited)
 {
         struct pg_slot *s = agent.slot;
         s->pid = agent.pid;
@@ -188,16 +188,16 @@ static void fill_slot(bool forked, int64_t inherited_bytes)
         s->start_ns = pg_now_ns();
         s->forked = forked;
         raw_program_path(s->program);
-        s->inherited_bytes = inherited_bytes;
-        atomic_store_explicit(&s->live_bytes, inherited_bytes, memory_order_relaxed);
-        atomic_store_explicit(&s->peak_bytes, inherited_bytes, memory_order_relaxed);
+        s->inherited_bytes = (uint64_t)inherited;
+        atomic_store_explicit(&s->live_bytes, inherited, memory_order_relaxed);
+        atomic_store_explicit(&s->peak_bytes, inherited, memory_order_relaxed);
         atomic_store_explicit(&agent.sites[0].place, PG_PLACE(PG_MODULE_NONE, 0), memory_order_relaxed);
         atomic_store_explicit(&s->n_sites, 1, memory_order_relaxed);
         atomic_store_explicit(&s->n_cells, 1, memory_order_relaxed); // cell 0 is the shared one
         atomic_store_explicit(&s->state, PG_SLOT_RUNNING, memory_order_release);
 }
 
-static bool take_slot(int fd, bool forked, int64_t inherited_bytes)
+static bool take_slot(int fd, bool forked, int64_t inherited)
 {
         uint32_t index;
         if (!claim_index(&index))
@@ -210,14 +210,14 @@ static bool take_slot(int fd, bool forked, int64_t inherited_bytes)
         use_slot(base);
         agent.pid = raw_getpid();
         agent.borrowed = false;
-        fill_slot(forked, inherited_bytes);
+        fill_slot(forked, inherited);
         return true;
 }
 
 /* ---- the process -----------------------------------------------------------------------------------------
  */
 
-static void next_generation(void)
+void agent_next_generation(void)
 {
         atomic_store_explicit(&agent_generation, ++last_generation, memory_order_release);
 }
@@ -244,30 +244,45 @@ static bool attach(char **envp)
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp)
 {
         (void)argc, (void)argv;
+        real_resolve();
         if (!attach(envp)) {
                 agent.state = AGENT_PASSIVE;
                 return;
         }
         remember_own_path();
         raw_call(SYS_madvise, (long)&wiped, sizeof(wiped), MADV_WIPEONFORK, 0, 0, 0);
-        next_generation();
+        agent_next_generation();
         agent.state = agent.header->mode == PG_MODE_SAMPLE ? AGENT_SAMPLING : AGENT_COUNTING;
         if (agent.state == AGENT_SAMPLING)
                 sampler_start();
+        else
+                count_start();
 }
 
-void agent_reattach_after_fork(int64_t inherited_bytes)
+/* The parent's live heap at the fork: fork()'s wrapper has left it, else what the parent's counters say now.
+ */
+static int64_t inherited_bytes(void)
+{
+        if (agent.state != AGENT_COUNTING)
+                return 0;
+        return count_self.forking ? count_self.fork_live_bytes : count_live_bytes();
+}
+
+void agent_reattach_after_fork(void)
 {
         if (agent.state < AGENT_COUNTING || atomic_load_explicit(&agent_generation, memory_order_acquire))
                 return;
         int fd = raw_open_rdwr(settings.fd_path);
-        if (!take_slot(fd, true, inherited_bytes)) {
+        agent.epoch++;
+        if (!take_slot(fd, true, inherited_bytes())) {
                 agent.borrowed = true;
                 agent.pid = raw_getpid();
         }
         if (fd >= 0)
                 raw_close(fd);
-        next_generation();
+        agent_next_generation();
         if (agent.state == AGENT_SAMPLING)
                 sampler_after_fork();
+        else
+                count_after_fork();
 }

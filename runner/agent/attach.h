@@ -30,6 +30,7 @@ enum { AGENT_VALUE_MAX = 256 };
 struct agent_process {
         uint32_t state; // enum agent_state
         int32_t pid;    // of the process that owns the slot's mapping
+        uint32_t epoch; // +1 with each fork that lies between the program's start and this process
         bool borrowed;  // a forked child that goes on in its parent's slot
         struct pg_file_header *header;
         struct pg_slot *slot;
@@ -51,8 +52,11 @@ extern struct agent_process agent __attribute__((visibility("hidden")));
  */
 extern _Atomic uint32_t agent_generation __attribute__((visibility("hidden")));
 
-/* In a forked child: takes a slot of its own; safe to call again. Done by fork()'s wrapper, else at the first
- * allocation. inherited_bytes: the parent's live heap. */
-void agent_reattach_after_fork(int64_t inherited_bytes);
+/* Sends every thread through its slow path once. */
+void agent_next_generation(void);
+
+/* In a forked child: takes a slot of its own; nothing when that is done. By fork()'s wrapper, else at the
+ * first allocation. */
+void agent_reattach_after_fork(void);
 
 #endif

@@ -167,7 +167,7 @@ struct pg_cell {
 struct pg_site_entry {
         _Atomic uint64_t place; // pg_place of the call's return address; written before it is linked
         _Atomic uint64_t allocations, bytes;
-        _Atomic uint32_t next; // index + 1 of the next in the chain; 0 at the end
+        _Atomic uint32_t next; // of the chain; 0 at the end (entry 0 is in no chain)
         uint32_t reserved;
 };
 

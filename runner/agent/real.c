@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+/*
+ * real.c - finds the real allocator: the next one in the loader's order, whoever provides it.
+ *
+ * Blocks of the static arena are never given back. It serves one thread: the loader's, before any other can
+ * exist.
+ */
+#include "runner/agent/real.h"
+
+#include <stdalign.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+
+alignas(16) unsigned char real_early[REAL_EARLY_BYTES];
+static size_t early_used;
+static volatile bool resolving; // volatile: dlsym is declared to call nothing of ours, and does
+
+static void *early_take(size_t n)
+{
+        if (n > REAL_EARLY_BYTES - early_used - 16) {
+                errno = ENOMEM;
+                return NULL;
+        }
+        void *p = real_early + early_used;
+        early_used += (n + 15) & ~(size_t)15;
+        return p;
+}
+
+/* ---- what the pointers lead to at first ------------------------------------------------------------------
+ */
+
+static void *first_malloc(size_t n)
+{
+        if (resolving)
+                return early_take(n);
+        real_resolve();
+        return real.malloc(n);
+}
+
+static void *first_calloc(size_t n, size_t size)
+{
+        if (resolving) {
+                size_t total;
+                return __builtin_mul_overflow(n, size, &total) ? NULL : early_take(total); // zero as it is
+        }
+        real_resolve();
+        return real.calloc(n, size);
+}
+
+static void *first_realloc(void *p, size_t n)
+{
+        if (resolving) {
+                void *q = early_take(n);
+                if (q && p)
+                        memcpy(q, p, n < real_early_room(p) ? n : real_early_room(p));
+                return q;
+        }
+        real_resolve();
+        return real.realloc(p, n);
+}
+
+static void first_free(void *p)
+{
+        if (resolving)
+                return;
+        real_resolve();
+        real.free(p);
+}
+
+static size_t first_usable_size(void *p)
+{
+        if (resolving)
+                return 0;
+        real_resolve();
+        return real.usable_size(p);
+}
+
+static int first_posix_memalign(void **p, size_t alignment, size_t n)
+{
+        real_resolve();
+        return real.posix_memalign(p, alignment, n);
+}
+
+static void *first_aligned_alloc(size_t alignment, size_t n)
+{
+        real_resolve();
+        return real.aligned_alloc(alignment, n);
+}
+
+static void *first_memalign(size_t alignment, size_t n)
+{
+        real_resolve();
+        return real.memalign(alignment, n);
+}
+
+static void *first_valloc(size_t n)
+{
+        real_resolve();
+        return real.valloc(n);
+}
+
+static void *first_pvalloc(size_t n)
+{
+        real_resolve();
+        return real.pvalloc(n);
+}
+
+struct agent_real real = {
+        .malloc = first_malloc,
+        .calloc = first_calloc,
+        .realloc = first_realloc,
+        .free = first_free,
+        .usable_size = first_usable_size,
+        .posix_memalign = first_posix_memalign,
+        .aligned_alloc = first_aligned_alloc,
+        .memalign = first_memalign,
+        .valloc = first_valloc,
+        .pvalloc = first_pvalloc,
+};
+
+/* ---- finding them ----------------------------------------------------------------------------------------
+ */
+
+static const struct {
+        const char *name;
+        size_t offset;
+} symbols[] = {
+#define SYMBOL(field, name)                                                                                  \
+        {                                                                                                    \
+                name, offsetof(struct agent_real, field)                                                     \
+        }
+        SYMBOL(malloc, "malloc"),
+        SYMBOL(calloc, "calloc"),
+        SYMBOL(realloc, "realloc"),
+        SYMBOL(free, "free"),
+        SYMBOL(usable_size, "malloc_usable_size"),
+        SYMBOL(posix_memalign, "posix_memalign"),
+        SYMBOL(aligned_alloc, "aligned_alloc"),
+        SYMBOL(memalign, "memalign"),
+        SYMBOL(valloc, "valloc"),
+        SYMBOL(pvalloc, "pvalloc"),
+        SYMBOL(free_sized, "free_sized"),
+        SYMBOL(free_aligned_sized, "free_aligned_sized"),
+#undef SYMBOL
+};
+
+void real_resolve(void)
+{
+        if (resolving || real.malloc != first_malloc)
+                return;
+        int saved = errno;
+        resolving = true;
+        struct agent_real found = real;
+        for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
+                void *f = dlsym(RTLD_NEXT, symbols[i].name);
+                if (f)
+                        memcpy((char *)&found + symbols[i].offset, &f, sizeof(f));
+        }
+        real = found;
+        resolving = false;
+        errno = saved;
+}

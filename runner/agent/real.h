@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+/*
+ * real.h - the functions that ours stand in front of, found by dlsym(RTLD_NEXT).
+ *
+ * Until they are found each pointer leads to a function that finds them first, so that the fast paths have
+ * nothing to check. While dlsym runs it may allocate: those blocks come from a small static arena, are not
+ * counted, and are told by their address when they come back.
+ */
+#ifndef PG_AGENT_REAL_H
+#define PG_AGENT_REAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runner/agent/attach.h"
+
+struct agent_real {
+        void *(*malloc)(size_t);
+        void *(*calloc)(size_t, size_t);
+        void *(*realloc)(void *, size_t);
+        void (*free)(void *);
+        size_t (*usable_size)(void *);
+        int (*posix_memalign)(void **, size_t, size_t);
+        void *(*aligned_alloc)(size_t, size_t);
+        void *(*memalign)(size_t, size_t);
+        void *(*valloc)(size_t);
+        void *(*pvalloc)(size_t);
+        void (*free_sized)(void *, size_t);                 // NULL where libc has none
+        void (*free_aligned_sized)(void *, size_t, size_t); // NULL where libc has none
+};
+extern struct agent_real real __attribute__((visibility("hidden")));
+
+/* Finds all of them; done by the constructor or by the first call of any. */
+void real_resolve(void);
+
+enum { REAL_EARLY_BYTES = 65536 };
+extern unsigned char real_early[REAL_EARLY_BYTES] __attribute__((visibility("hidden")));
+
+/* True for a block that dlsym got from the static arena. */
+static inline bool real_is_early(const void *p)
+{
+        return (uintptr_t)p - (uintptr_t)real_early < REAL_EARLY_BYTES;
+}
+
+/* Bytes from p to the end of the static arena: no block is longer. */
+static inline size_t real_early_room(const void *p)
+{
+        return (size_t)((uintptr_t)real_early + REAL_EARLY_BYTES - (uintptr_t)p);
+}
+
+#endif
