@@ -189,9 +189,10 @@ static bool same_location(const void *owner, uint32_t item, const void *key)
         return l->address == k->address && l->mapping == k->mapping;
 }
 
+/* A module and offset is a name as well: readers that think a mapping nameless go and look for its file. */
 static void note_achieved(struct pg_profile_mapping *m, const struct pg_location *where)
 {
-        m->has_functions |= where->has_symbol;
+        m->has_functions |= where->n_frames > 0;
         m->has_inlines |= where->n_frames > 1;
         for (size_t i = 0; i < where->n_frames; i++) {
                 m->has_filenames |= where->frames[i].file && *where->frames[i].file;

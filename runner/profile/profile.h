@@ -133,8 +133,8 @@ struct pg_top_row {
         int64_t self, total; // of the chosen sample type; recursion counts once in total
 };
 
-/** Rows sorted by self, then total, then name; one for each function (unsymbolized: each address). In arena
- * a. */
+/** Rows sorted by self, then total, then name; one for each function with a cost (unsymbolized: each
+ * address). In arena a. */
 PG_MUST_CHECK bool pg_profile_top(const struct pg_profile *p, size_t sample_type, struct pg_arena *a,
                                   struct pg_top_row **ret, size_t *ret_n, int64_t *ret_sum,
                                   struct pg_error *err);
