@@ -95,3 +95,13 @@ void pg_judge_unavailable(struct pg_judge *j, enum pg_metric metric, const char 
                 row->weighs = true;
         }
 }
+
+void pg_judge_no_baseline(struct pg_judge *j, struct pg_row *row)
+{
+        if (!j->base)
+                return;
+        const struct pg_series *s = &j->base->series[row->metric];
+        bool why = s->status == PG_SERIES_UNAVAILABLE && s->reason;
+        pg_judge_because(j, row,
+                         why ? pg_judge_say(j, "no baseline value: %s", s->reason) : "no baseline value");
+}

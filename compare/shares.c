@@ -232,8 +232,7 @@ static void judge_function(struct pg_judge *j, const struct profile *base, const
                 return;
         }
         if (!base->m && t.max.form == PG_LIMIT_NONE) {
-                if (j->base)
-                        pg_judge_because(j, row, "no baseline value");
+                pg_judge_no_baseline(j, row);
                 return;
         }
         if (base->m)

@@ -146,8 +146,7 @@ void pg_judge_values(struct pg_judge *j, enum pg_metric metric)
         if (row->action == PG_ACTION_IGNORE) {
                 row->verdict = PG_PASS;
         } else if (!base.series && !has_max) {
-                if (j->base)
-                        pg_judge_because(j, row, "no baseline value");
+                pg_judge_no_baseline(j, row);
         } else if (base.series && collapsed(metric, &base, &head) && !pg_value_breaks(&t->max, head.twice)) {
                 pg_judge_because(j, row, collapse_reason(j, &head));
                 pg_judge_settle(j, row, PG_WARN);

@@ -73,29 +73,32 @@ static const char *row_colour(const struct pg_row *row)
         return row->weighs ? verdict_colour(row->verdict) : DIM;
 }
 
-/* Words of a text, broken at the page's width; the first line goes on at column `at`. */
+/* How much of the text, which starts with a word, goes on a line that has n columns left; at least that word.
+ */
+static size_t fitting(const char *text, size_t n)
+{
+        size_t end = strcspn(text, " "), columns = 0;
+        for (size_t i = 0; text[i]; i++) {
+                columns += ((unsigned char)text[i] & 0xc0) != 0x80;
+                if (columns > n)
+                        break;
+                if (text[i + 1] == ' ' || text[i + 1] == '\0')
+                        end = i + 1 > end ? i + 1 : end;
+        }
+        return end;
+}
+
+/* A text broken between words at the page's width; its first line goes on at column `at`. */
 static void put_wrapped(struct page *p, const char *text, size_t at, size_t indent, const char *colour)
 {
-        const char *word = text;
-        bool first = true;
-        while (*word) {
-                size_t len = strcspn(word, " ");
-                char *copy = pg_arena_strndup(p->arena, word, len);
-                size_t columns = pg_columns(kept(p, copy));
-                if (!first && at + 1 + columns > p->width) {
-                        pg_buf_putc(p->out, '\n');
+        for (bool first = true; *text || first; first = false) {
+                if (!first)
                         put_spaces(p, indent);
-                        at = indent;
-                } else if (!first) {
-                        pg_buf_putc(p->out, ' ');
-                        at++;
-                }
-                put_coloured(p, colour, kept(p, copy));
-                at += columns;
-                first = false;
-                word += len + strspn(word + len, " ");
+                size_t n = fitting(text, p->width - (first ? at : indent));
+                put_coloured(p, colour, kept(p, pg_arena_strndup(p->arena, text, n)));
+                pg_buf_putc(p->out, '\n');
+                text += n + strspn(text + n, " ");
         }
-        pg_buf_putc(p->out, '\n');
 }
 
 /* ---- collecting lines ---- */

@@ -351,7 +351,7 @@ static void a_value_without_baseline_value_is_not_judged(void **state)
         p.options.thresholds.of[PG_PEAK_HEAP].max = (struct pg_bound){ PG_LIMIT_ABSOLUTE, 50 };
         struct pg_gate *g = made_gate(p.base, p.head, &p.options);
         assert_false(g->benchmarks[0].rows[0].weighs);
-        assert_string_equal(g->benchmarks[0].rows[0].reason, "no baseline value");
+        assert_string_equal(g->benchmarks[0].rows[0].reason, "no baseline value: statically linked");
         assert_int_equal(g->exit_code, 4);
         pg_gate_destroy(g);
         made_series(p.head, p.h, PG_PEAK_HEAP, 40, 40); // a highest value needs none
