@@ -5,8 +5,6 @@
 #ifndef PG_BASELINE_MEASUREMENT_JSON_H
 #define PG_BASELINE_MEASUREMENT_JSON_H
 
-#include <jansson.h>
-
 #include "baseline/json_writer.h"
 #include "baseline/snapshot.h"
 
@@ -14,12 +12,5 @@
 void pg_measurement_write(struct pg_json_writer *w, const struct pg_measurement *m);
 /** The "host" object. */
 void pg_host_write(struct pg_json_writer *w, const struct pg_host *h);
-
-/* The same as trees; for tables of thousands of functions several times slower than the text. */
-
-/** A new reference to the object that baselines hold per benchmark; NULL when out of memory. */
-json_t *pg_measurement_to_json(const struct pg_measurement *m);
-/** The "host" object; NULL when out of memory. */
-json_t *pg_host_to_json(const struct pg_host *h);
 
 #endif

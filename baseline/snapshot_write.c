@@ -232,23 +232,3 @@ bool pg_baseline_format(const struct pg_snapshot *s, char **ret, size_t *ret_len
         *ret_len = len;
         return true;
 }
-
-/* The tree of what was written; NULL when out of memory. */
-static json_t *tree_of(const struct pg_buf *text)
-{
-        return text->failed ? NULL : json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, NULL);
-}
-
-json_t *pg_measurement_to_json(const struct pg_measurement *m)
-{
-        PG_AUTO_BUF struct pg_buf out = { 0 };
-        pg_measurement_write(&(struct pg_json_writer){ .out = &out }, m);
-        return tree_of(&out);
-}
-
-json_t *pg_host_to_json(const struct pg_host *h)
-{
-        PG_AUTO_BUF struct pg_buf out = { 0 };
-        pg_host_write(&(struct pg_json_writer){ .out = &out }, h);
-        return tree_of(&out);
-}

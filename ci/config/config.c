@@ -387,6 +387,9 @@ const struct pg_described_keys pg_config_keys[] = {
         { C, "", &config_keys },
         { C, "/$defs/benchmark", &benchmark_keys },
         { C, "/$defs/threshold", &pg_threshold_keys },
+        { C, "/$defs/bytesThreshold", &pg_threshold_keys },
+        { C, "/$defs/timeThreshold", &pg_threshold_keys },
+        { C, "/$defs/functionThreshold", &pg_threshold_keys },
         { C, "/$defs/shareThreshold", &pg_share_threshold_keys },
 };
 const size_t pg_n_config_keys = sizeof(pg_config_keys) / sizeof(pg_config_keys[0]);

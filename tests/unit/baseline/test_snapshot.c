@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "baseline/measurement_json.h"
+#include <jansson.h>
 #include "runner/base/file.h"
 #include "tests/unit/baseline/sample_snapshot.h"
 #include "tests/unit/fixture_cases.h"
