@@ -374,8 +374,11 @@ bool pg_config_load(const char *path, struct pg_config **ret, struct pg_error *e
 {
         PG_AUTO_FREE char *text = NULL;
         size_t len;
-        if (!pg_file_read(path, MAX_BYTES, &text, &len, err))
+        if (!pg_file_read(path, MAX_BYTES, &text, &len, err)) {
+                if (err->code == PG_EDATA)
+                        err->code = PG_EUSAGE; // whatever is wrong with this file is its author's to mend
                 return pg_context(err, "%s", path);
+        }
         return pg_config_parse(path, text, len, ret, err);
 }
 

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ci/config/config.h"
+#include "runner/base/buf.h"
 #include "tests/unit/fixture_cases.h"
 
 static struct pg_config *parse_as(const char *name, const char *text)
@@ -116,6 +118,81 @@ static void what_is_not_said_has_the_documented_default(void **state)
         }
 }
 
+/* By hand. Folder of the file, cwd and program as written; cwd, program and standard input as they come out.
+ */
+static const struct {
+        const char *file, *cwd, *program, *want_cwd, *want_program, *want_stdin;
+} placed[] = {
+        { "perfgate.json", ".", "./x", ".", "./x", "in" },
+        { "perfgate.json", "sub", "./x", "sub", ".././x", "in" },
+        { "perfgate.json", "sub/./deep/", "bin/x", "sub/./deep/", "../../bin/x", "in" },
+        { "perfgate.json", "sub", "x", "sub", "x", "in" },
+        { "perfgate.json", "sub", "/bin/x", "sub", "/bin/x", "in" },
+        { "a/b/perfgate.json", ".", "./x", "a/b", "./x", "a/b/in" },
+        { "a/b/perfgate.json", "sub", "./x", "a/b/sub", ".././x", "a/b/in" },
+        { "/perfgate.json", "sub", "x", "/sub", "x", "/in" },
+        { "/proc/perfgate.json", "..", "self/exe", "/proc/..", "/proc/self/exe", "/proc/in" },
+        { "/proc/perfgate.json", "/tmp", "self/exe", "/tmp", "/proc/self/exe", "/proc/in" },
+};
+
+static void paths_are_relative_to_the_folder_of_the_file(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < sizeof(placed) / sizeof(placed[0]); i++) {
+                char text[256];
+                snprintf(text, sizeof(text),
+                         "{\"benchmarks\":[{\"name\":\"n\",\"command\":[\"%s\",\"./arg\"],\"cwd\":\"%s\","
+                         "\"stdin\":\"in\"}]}",
+                         placed[i].program, placed[i].cwd);
+                PG_AUTO_CONFIG struct pg_config *c = parse_as(placed[i].file, text);
+                const struct pg_workload *w = &c->benchmarks[0].workload;
+                assert_string_equal(w->cwd, placed[i].want_cwd);
+                assert_string_equal(w->command[0], placed[i].want_program);
+                assert_string_equal(w->command[1], "./arg");
+                assert_string_equal(w->stdin_path, placed[i].want_stdin);
+        }
+}
+
+static void assert_load_fails(const char *path, enum pg_code code, int os_errno, const char *part)
+{
+        struct pg_error err = { 0 };
+        struct pg_config *c = NULL;
+        assert_false(pg_config_load(path, &c, &err));
+        assert_null(c);
+        assert_int_equal(err.code, code);
+        assert_int_equal(err.os_errno, os_errno);
+        if (strncmp(err.text, path, strlen(path)) != 0 || !strstr(err.text, part))
+                fail_msg("\"%s\" does not say \"%s\"", err.text, part);
+}
+
+static void what_is_no_readable_file_is_named(void **state)
+{
+        (void)state;
+        char path[] = "/tmp/perfgate-test-XXXXXX";
+        int fd = mkstemp(path);
+        assert_true(fd >= 0 && ftruncate(fd, (4 << 20) + 1) == 0);
+        close(fd);
+        assert_load_fails(path, PG_EUSAGE, 0, "at most 4 MiB");
+        assert_int_equal(unlink(path), 0);
+        assert_load_fails(path, PG_EOS, ENOENT, "No such file");
+        assert_load_fails("fixtures", PG_EUSAGE, 0, "is a directory");
+}
+
+/* 4 MiB of whatever nests or repeats is read or refused in time linear in it, or nearly. */
+static void large_configurations_end(void **state)
+{
+        (void)state;
+        enum { N = 100000 };
+        PG_AUTO_BUF struct pg_buf b = { 0 };
+        pg_buf_puts(&b, "{\"benchmarks\":[{\"name\":\"n\",\"command\":[\"x\"],\"env\":{");
+        for (int i = 0; i < N; i++)
+                pg_buf_printf(&b, "%s\"v%d\":\"\"", i ? "," : "", i);
+        pg_buf_puts(&b, "}}]}");
+        PG_AUTO_CONFIG struct pg_config *c = parse_as("perfgate.json", b.data);
+        assert_string_equal(c->benchmarks[0].workload.env[N - 1], "v99999=");
+        assert_null(c->benchmarks[0].workload.env[N]);
+}
+
 static bool read_config(const char *name, const char *text, size_t len, struct pg_error *err)
 {
         PG_AUTO_CONFIG struct pg_config *c = NULL;
@@ -140,6 +217,9 @@ int main(void)
                 cmocka_unit_test(the_documented_example_means_what_it_says),
                 cmocka_unit_test(the_documented_limits_mean_what_they_say),
                 cmocka_unit_test(what_is_not_said_has_the_documented_default),
+                cmocka_unit_test(paths_are_relative_to_the_folder_of_the_file),
+                cmocka_unit_test(what_is_no_readable_file_is_named),
+                cmocka_unit_test(large_configurations_end),
                 cmocka_unit_test(every_valid_fixture_is_read),
                 cmocka_unit_test(every_invalid_fixture_gives_its_error),
         };
