@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+/*
+ * check.c - does a profile account for the CPU time that the kernel saw?
+ *
+ * Nobody can see from shares alone that half of the samples are missing; the sum of weights shows it. A
+ * profile that fails is no evidence, for or against.
+ */
+#include "runner/engine/engine.h"
+
+#include <math.h>
+
+#include "runner/base/clock.h"
+
+/* Sums over all processes. */
+struct totals {
+        double weight_ns, lost_ns;
+        uint64_t samples, armed, unarmed, by_event;
+        bool taken_away;
+        enum pg_disarm disarm; // the first reason met
+};
+
+static struct totals sum_up(const struct pg_captured *c)
+{
+        struct totals t = { 0 };
+        for (size_t i = 0; i < c->n_processes; i++) {
+                const struct pg_captured_process *p = &c->processes[i];
+                t.weight_ns += (double)p->sample_weight_ns;
+                t.lost_ns += (double)p->lost_weight_ns;
+                t.samples += p->sample_count;
+                t.armed += p->threads_armed;
+                t.unarmed += p->threads_unarmed;
+                t.by_event += p->threads_task_clock;
+                t.taken_away |= p->signal_taken_away;
+                if (t.disarm == PG_DISARM_NONE)
+                        t.disarm = p->disarm;
+        }
+        return t;
+}
+
+const char *pg_profile_clock(const struct pg_captured *captured)
+{
+        struct totals t = sum_up(captured);
+        if (t.by_event == 0)
+                return t.armed == 0 ? "" : "cpu-timer";
+        return t.by_event == t.armed ? "task-clock" : "task-clock and cpu-timer";
+}
+
+/* Five standard deviations: n samples of a period each scatter by at most sqrt(n) periods; the kernel divides
+ * CPU time into user and system by n ticks, each a draw with probability p. */
+static double chance_ns(double expected_ns, double period_ns, double user_ns, double system_ns)
+{
+        const double tick_ns = 1e7;
+        double total_ns = user_ns + system_ns, p = total_ns > 0 ? user_ns / total_ns : 0;
+        double ticks = ceil(total_ns / tick_ns) + 1;
+        double sampling = period_ns * sqrt(expected_ns / period_ns + 1);
+        double split = tick_ns * sqrt(ticks * p * (1 - p));
+        return 5 * hypot(sampling, split);
+}
+
+/* The likeliest cause, for the text. */
+static const char *cause(const struct pg_captured *c, const struct totals *t)
+{
+        static const char *const disarmed[] = {
+                [PG_DISARM_NONE] = "",
+                [PG_DISARM_NO_SYMBOLS] = "; the agent gave up: a libc function was not found",
+                [PG_DISARM_NO_SIGNAL] = "; the agent gave up: SIGURG and SIGWINCH are in use",
+                [PG_DISARM_NO_TIMER] = "; the agent gave up: neither perf events nor CPU timers are allowed",
+                [PG_DISARM_BUNDLED] = "",
+        };
+        if (t->disarm > PG_DISARM_NONE && t->disarm <= PG_DISARM_BUNDLED)
+                return disarmed[t->disarm];
+        if (t->taken_away)
+                return "; the target took the sampler's signal";
+        if (t->lost_ns > 0.01 * t->weight_ns)
+                return "; the sample log was full";
+        if (t->unarmed > 0)
+                return "; some threads could not be sampled";
+        return c->n_gaps > 0 ? "; a child ran without the agent"
+                             : "; a thread that blocks signals or was not made by pthread_create, perhaps";
+}
+
+const char *pg_profile_doubt(const struct pg_captured *captured, uint64_t user_ns, uint64_t system_ns,
+                             uint64_t period_ns, struct pg_arena *a)
+{
+        struct totals t = sum_up(captured);
+        double user = (double)user_ns, both = user + (double)system_ns, period = (double)period_ns;
+        bool timers_only = t.armed > 0 && t.by_event == 0;
+        double low = 0.9 * (timers_only ? both : user), high = 1.1 * both;
+        low -= chance_ns(low, period, user, (double)system_ns);
+        high += chance_ns(high, period, user, (double)system_ns);
+        if (t.weight_ns >= low && t.weight_ns <= high && !(t.samples == 0 && both > 20 * period))
+                return NULL;
+        const char *text = pg_arena_printf(
+                a, "samples stand for %.3f s of CPU time, the kernel counted %.3f s user and %.3f s system%s",
+                t.weight_ns / PG_NS_PER_S, user / PG_NS_PER_S, (both - user) / PG_NS_PER_S,
+                t.weight_ns < low ? cause(captured, &t) : "");
+        return text ? text : "the samples do not add up to the CPU time";
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+/*
+ * engine.h - ways to take CPU samples of a process tree, behind one table of operations.
+ *
+ * An engine is started before the target, says what the target's environment must have, and collects what
+ * came when the tree has ended. Which engine ran is part of the result. A new way is a file here and a row in
+ * pg_engines.
+ */
+#ifndef PG_ENGINE_ENGINE_H
+#define PG_ENGINE_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runner/base/arena.h"
+#include "runner/base/error.h"
+#include "runner/capture/capture.h"
+
+/* What may tick; PG_CLOCK_BEST tries the event for each thread and then the timer. The others are for tests.
+ */
+enum pg_clock { PG_CLOCK_BEST, PG_CLOCK_EVENT, PG_CLOCK_TIMER };
+
+struct pg_engine_request {
+        uint32_t rate_hz; // samples per second of CPU time, of each thread; 1 to 100,000
+        enum pg_clock clock;
+        const char *agent_path; // the library for preloading
+};
+
+struct pg_engine_session; // one pass over one target
+
+struct pg_engine_ops {
+        const char *name;
+        /** Gets ready for one target. PG_EUSAGE for a rate out of range; PG_EOS. */
+        bool (*start)(const struct pg_engine_request *request, struct pg_engine_session **ret,
+                      struct pg_error *err);
+        /** "NAME=value" entries for the target's environment, NULL-terminated; borrowed until stop. */
+        const char *const *(*environment)(const struct pg_engine_session *s);
+        /** The library that must be preloaded, NULL for none; borrowed until stop. The caller puts it in
+         * front of an LD_PRELOAD that is already there. */
+        const char *(*preload)(const struct pg_engine_session *s);
+        /** What the tree left, when it has ended; lives in a. */
+        bool (*collect)(struct pg_engine_session *s, struct pg_arena *a, struct pg_captured **ret,
+                        struct pg_error *err);
+        /** Ends the session; takes NULL. */
+        void (*stop)(struct pg_engine_session *s);
+};
+
+extern const struct pg_engine_ops pg_agent_engine; // samples itself by the preloaded agent
+
+/** All engines, best first, NULL-terminated. */
+extern const struct pg_engine_ops *const pg_engines[];
+/** The engine of that name; NULL when there is none. */
+const struct pg_engine_ops *pg_engine_by_name(const char *name);
+
+/* ---- judging what came (check.c) ---- */
+
+/** What ticked: "task-clock", "cpu-timer", "task-clock and cpu-timer", or "" when nothing did. */
+const char *pg_profile_clock(const struct pg_captured *captured);
+
+/**
+ * Why these samples must not decide anything, or NULL when they may: the weights of all samples against the
+ * CPU time that the kernel accounted to the same tree.
+ *
+ * user_ns, system_ns  of the whole tree. Events tick in user space alone, timers in both, so the weights must
+ *                     lie between user - tolerance and user + system + tolerance (with timers alone: around
+ * the sum). The tolerance is 10 %, and five standard deviations of what chance does to samples and to the
+ * kernel's own split, which it makes by sampling at CONFIG_HZ (100 assumed) period_ns           between two
+ * samples a                   keeps the text; when it is out of memory a text without figures is returned
+ */
+const char *pg_profile_doubt(const struct pg_captured *captured, uint64_t user_ns, uint64_t system_ns,
+                             uint64_t period_ns, struct pg_arena *a);
+
+#endif
