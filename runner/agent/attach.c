@@ -11,8 +11,10 @@
 #include <stdalign.h>
 #include <dlfcn.h>
 #include <link.h>
+#include <sys/auxv.h>
 
 #include "runner/agent/count.h"
+#include "runner/agent/modules.h"
 #include "runner/agent/raw.h"
 #include "runner/agent/sampler.h"
 #include "runner/base/clock.h"
@@ -250,6 +252,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
                 return;
         }
         remember_own_path();
+        agent_place(getauxval(AT_ENTRY)); // the program comes first in the table
         raw_call(SYS_madvise, (long)&wiped, sizeof(wiped), MADV_WIPEONFORK, 0, 0, 0);
         agent_next_generation();
         agent.state = agent.header->mode == PG_MODE_SAMPLE ? AGENT_SAMPLING : AGENT_COUNTING;
