@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+/*
+ * measure.c - one benchmark through its passes, each in fresh processes; what the passes share.
+ *
+ * A target that fails ends the benchmark: numbers of a program that did not do its work mean nothing.
+ */
+#include "runner/measure/measure.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "runner/base/clock.h"
+#include "runner/base/file.h"
+#include "runner/base/units.h"
+#include "runner/measure/environment.h"
+#include "runner/measure/passes.h"
+
+/* The passes in the order they are run; timing first, before anything has touched the caches in another way.
+ */
+static const struct {
+        enum pg_pass pass;
+        bool (*run)(struct pg_session *s, struct pg_error *err);
+} passes[] = {
+        { PG_PASS_TIMING, pg_pass_timing },
+        { PG_PASS_ALLOCATION, pg_pass_allocation },
+        { PG_PASS_PROFILE, pg_pass_profile },
+};
+enum { N_PASSES = sizeof(passes) / sizeof(*passes) };
+
+/* ---- for the passes ---- */
+
+static void report_progress(struct pg_session *s, const char *what)
+{
+        const struct pg_measure_options *o = s->options;
+        if (!o->progress)
+                return;
+        uint64_t left_ns = 0;
+        if (s->done && s->total > s->done)
+                left_ns = (pg_now_ns() - s->start_ns) / s->done * (s->total - s->done);
+        o->progress(o->user, what, s->done, s->total, left_ns);
+}
+
+/* Last line of what the target wrote to standard error, as part of a message; "" when it wrote nothing. */
+static const char *last_words(struct pg_session *s, const char *tail)
+{
+        size_t end = strlen(tail);
+        while (end && (tail[end - 1] == '\n' || tail[end - 1] == ' '))
+                end--;
+        size_t start = end;
+        while (start && tail[start - 1] != '\n' && end - start < 160)
+                start--;
+        char *line = pg_arena_strndup(s->arena, tail + start, end - start);
+        if (!line || !*line)
+                return "";
+        for (char *p = line; *p; p++)
+                if ((unsigned char)*p < 0x20 || *p == 0x7f)
+                        *p = '?';
+        const char *said = pg_arena_printf(s->arena, "; it said: %s", line);
+        return said ? said : "";
+}
+
+static bool check_end(struct pg_session *s, const char *what, const struct pg_launch_result *r,
+                      struct pg_error *err)
+{
+        const struct pg_workload *w = s->workload;
+        if (r->timed_out) {
+                char limit[PG_NUMBER_MAX];
+                return pg_fail(
+                        err, PG_ETARGET,
+                        "benchmark '%s': no end after %s (%s run), it was killed; raise its \"timeout\" or "
+                        "--timeout",
+                        w->name, pg_format_duration(w->timeout_ns, limit), what);
+        }
+        if (r->signal)
+                return pg_fail(err, PG_ETARGET, "benchmark '%s': died of signal %d (%s) in a %s run%s",
+                               w->name, r->signal, strsignal(r->signal), what, last_words(s, r->stderr_tail));
+        if (r->exit_status != w->expect_exit)
+                return pg_fail(err, PG_ETARGET, "benchmark '%s': exit status %d in a %s run, expected %d%s",
+                               w->name, r->exit_status, what, w->expect_exit, last_words(s, r->stderr_tail));
+        return true;
+}
+
+bool pg_session_run(struct pg_session *s, const char *what, const char *const *environment,
+                    bool fixed_addresses, struct pg_launch_result *ret, struct pg_error *err)
+{
+        const struct pg_workload *w = s->workload;
+        const struct pg_launch_request request = {
+                .argv = w->command,
+                .envp = environment,
+                .cwd = w->cwd,
+                .stdin_path = w->stdin_path,
+                .timeout_ns = w->timeout_ns,
+                .output = PG_OUTPUT_DISCARD,
+                .fixed_addresses = fixed_addresses,
+        };
+        report_progress(s, what);
+        if (!pg_launch(s->options->launcher, &request, s->options->stop, ret, err))
+                return err->code == PG_ETARGET ? pg_context(err, "benchmark '%s'", w->name) : false;
+        s->done++;
+        return check_end(s, what, ret, err);
+}
+
+bool pg_session_late(const struct pg_session *s)
+{
+        return s->options->deadline_ns && pg_now_ns() >= s->options->deadline_ns;
+}
+
+bool pg_session_open_series(struct pg_session *s, enum pg_metric metric, size_t n, struct pg_error *err)
+{
+        struct pg_series *series = &s->out->measurement.series[metric];
+        if (!s->workload->metrics[metric])
+                return true;
+        series->samples = pg_arena_calloc(s->arena, n, sizeof(*series->samples));
+        series->status = PG_SERIES_MEASURED;
+        return series->samples || pg_fail_nomem(err);
+}
+
+void pg_session_add_sample(struct pg_session *s, enum pg_metric metric, uint64_t value)
+{
+        struct pg_series *series = &s->out->measurement.series[metric];
+        if (series->status == PG_SERIES_MEASURED)
+                series->samples[series->n++] = value > INT64_MAX ? INT64_MAX : value;
+}
+
+static void set_unavailable(struct pg_session *s, enum pg_metric metric, const char *reason)
+{
+        if (s->workload->metrics[metric])
+                s->out->measurement.series[metric] =
+                        (struct pg_series){ .status = PG_SERIES_UNAVAILABLE, .reason = reason };
+}
+
+void pg_session_unavailable(struct pg_session *s, enum pg_pass pass, const char *reason)
+{
+        for (int i = 0; i < PG_METRIC_COUNT; i++)
+                if (pg_metrics[i].pass == pass)
+                        set_unavailable(s, (enum pg_metric)i, reason ? reason : "out of memory");
+}
+
+bool pg_session_note(struct pg_session *s, struct pg_error *err, const char *fmt, ...)
+{
+        struct pg_measurement *m = &s->out->measurement;
+        size_t n = 0;
+        while (m->notes && m->notes[n])
+                n++;
+        const char **notes = pg_arena_calloc(s->arena, n + 2, sizeof(*notes));
+        va_list ap;
+        va_start(ap, fmt);
+        const char *text = pg_arena_vprintf(s->arena, fmt, ap);
+        va_end(ap);
+        if (!notes || !text)
+                return pg_fail_nomem(err);
+        for (size_t i = 0; i < n; i++) {
+                if (strcmp(m->notes[i], text) == 0)
+                        return true;
+                notes[i] = m->notes[i];
+        }
+        notes[n] = text;
+        m->notes = notes;
+        return true;
+}
+
+/* ---- one benchmark ---- */
+
+static bool wants(const struct pg_workload *w, enum pg_pass pass)
+{
+        for (int i = 0; i < PG_METRIC_COUNT; i++)
+                if (w->metrics[i] && pg_metrics[i].pass == pass)
+                        return true;
+        return false;
+}
+
+static uint32_t planned_runs(const struct pg_workload *w)
+{
+        return (wants(w, PG_PASS_TIMING) ? w->warmup + w->runs : 0) + (wants(w, PG_PASS_ALLOCATION) ? 2 : 0) +
+               (wants(w, PG_PASS_PROFILE) ? w->runs : 0);
+}
+
+/*
+ * The file that will be executed, for looking into it beforehand; NULL when there is none (the launch then
+ * says why). A relative path with a slash is relative to the benchmark's folder, as the kernel will see it.
+ */
+static const char *find_program(struct pg_arena *a, const struct pg_workload *w,
+                                const char *const *environment)
+{
+        const char *name = w->command[0];
+        if (strchr(name, '/')) {
+                const char *path = name[0] == '/' ? name : pg_arena_printf(a, "%s/%s", w->cwd, name);
+                return path && access(path, X_OK) == 0 ? path : NULL;
+        }
+        const char *folders = pg_environment_get(environment, "PATH");
+        if (!folders)
+                folders = "/usr/local/bin:/usr/bin:/bin";
+        for (;;) {
+                size_t n = strcspn(folders, ":");
+                const char *path = pg_arena_printf(a, "%.*s%s%s", (int)n, folders, n ? "/" : "./", name);
+                struct stat st;
+                if (path && stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0)
+                        return path;
+                if (folders[n] == '\0')
+                        return NULL;
+                folders += n + 1;
+        }
+}
+
+/* LD_PRELOAD cannot hold a path with a space or a colon; a descriptor of ours gives it another name. */
+static bool name_agent(struct pg_session *s, int *ret_fd, struct pg_error *err)
+{
+        const char *path = s->options->agent_path;
+        *ret_fd = -1;
+        s->agent_path = path;
+        if (!strpbrk(path, " :\t\n"))
+                return true;
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return pg_fail_os(err, "cannot open '%s'", path);
+        *ret_fd = fd;
+        s->agent_path = pg_arena_printf(s->arena, "/proc/%d/fd/%d", (int)getpid(), fd);
+        return s->agent_path || pg_fail_nomem(err);
+}
+
+static bool prepare(struct pg_session *s, int *ret_fd, struct pg_error *err)
+{
+        const char *const *environment;
+        if (!pg_environment_compose(s->arena, s->workload->env, NULL, NULL, &environment, err) ||
+            !name_agent(s, ret_fd, err))
+                return false;
+        s->program = find_program(s->arena, s->workload, environment);
+        s->out->measurement.name = s->workload->name;
+        s->out->measurement.command = s->workload->command;
+        pg_session_unavailable(s, PG_PASS_NONE, "this version of perfgate does not measure it");
+        return true;
+}
+
+bool pg_measure(const struct pg_workload *w, const struct pg_measure_options *options, struct pg_arena *a,
+                struct pg_measured *ret, struct pg_error *err)
+{
+        struct pg_measured out = { 0 };
+        struct pg_session s = { .workload = w, .options = options, .arena = a, .out = &out };
+        s.total = planned_runs(w);
+        s.start_ns = pg_now_ns();
+        PG_AUTO_CLOSE int agent_fd = -1;
+        bool ok = prepare(&s, &agent_fd, err);
+        for (int i = 0; ok && i < N_PASSES; i++)
+                ok = !wants(w, passes[i].pass) || passes[i].run(&s, err);
+        if (!ok) {
+                pg_profile_destroy(out.cpu);
+                pg_profile_destroy(out.heap);
+                return false;
+        }
+        *ret = out;
+        return true;
+}
