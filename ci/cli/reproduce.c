@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+/*
+ * reproduce.c - words quoted for a POSIX shell; control characters by $'...'.
+ */
+#include "ci/cli/reproduce.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+static bool is_plain(const char *word)
+{
+        return *word && word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                          "-_./=:,+@%")] == '\0';
+}
+
+static bool has_control(const char *word)
+{
+        for (; *word; word++)
+                if ((unsigned char)*word < 0x20 || *word == 0x7f)
+                        return true;
+        return false;
+}
+
+static void put_escaped(struct pg_buf *out, const char *word)
+{
+        pg_buf_puts(out, "$'");
+        for (; *word; word++)
+                if ((unsigned char)*word < 0x20 || *word == 0x7f || *word == '\'' || *word == '\\')
+                        pg_buf_printf(out, "\\%03o", (unsigned)(unsigned char)*word);
+                else
+                        pg_buf_putc(out, *word);
+        pg_buf_putc(out, '\'');
+}
+
+static void put_word(struct pg_buf *out, const char *word)
+{
+        if (is_plain(word)) {
+                pg_buf_puts(out, word);
+                return;
+        }
+        if (has_control(word)) {
+                put_escaped(out, word);
+                return;
+        }
+        pg_buf_putc(out, '\'');
+        for (; *word; word++)
+                if (*word == '\'')
+                        pg_buf_puts(out, "'\\''");
+                else
+                        pg_buf_putc(out, *word);
+        pg_buf_putc(out, '\'');
+}
+
+bool pg_reproduce(char **argv, struct pg_buf *out, struct pg_error *err)
+{
+        pg_buf_puts(out, "perfgate");
+        for (; *argv; argv++) {
+                pg_buf_putc(out, ' ');
+                put_word(out, *argv);
+        }
+        return pg_buf_ok(out, err);
+}
+
+/* How many words at argv say which baseline to use: 0, 1 ("--baseline=x", "-bx") or 2. */
+static int baseline_words(char **argv)
+{
+        if (strcmp(argv[0], "--baseline") == 0 || strcmp(argv[0], "-b") == 0)
+                return argv[1] ? 2 : 1;
+        bool joined = strncmp(argv[0], "--baseline=", 11) == 0 ||
+                      (strncmp(argv[0], "-b", 2) == 0 && argv[0][2] != '\0');
+        return joined ? 1 : 0;
+}
+
+bool pg_reproduce_saving(char **argv, const char *baseline_path, struct pg_buf *out, struct pg_error *err)
+{
+        pg_buf_puts(out, "perfgate run --save-baseline ");
+        put_word(out, baseline_path);
+        bool options = true; // in front of "--"
+        for (argv++; *argv;) {
+                options = options && strcmp(*argv, "--") != 0;
+                int skip = options ? baseline_words(argv) : 0;
+                argv += skip;
+                if (skip)
+                        continue;
+                pg_buf_putc(out, ' ');
+                put_word(out, *argv++);
+        }
+        return pg_buf_ok(out, err);
+}
