@@ -27,10 +27,17 @@ static void skip_space(struct pg_json_reader *r)
                 r->at++;
 }
 
+/* pg_json_peek for this file: a public function of a library is not inlined. */
+static inline char peek(struct pg_json_reader *r)
+{
+        if (r->at < r->end && (unsigned char)*r->at <= ' ')
+                skip_space(r);
+        return r->at < r->end ? *r->at : '\0';
+}
+
 char pg_json_peek(struct pg_json_reader *r)
 {
-        skip_space(r);
-        return r->at < r->end ? *r->at : '\0';
+        return peek(r);
 }
 
 bool pg_json_begin(struct pg_json_reader *r, const char *name, const char *text, size_t len,
@@ -47,7 +54,7 @@ bool pg_json_begin(struct pg_json_reader *r, const char *name, const char *text,
                                       .code = code };
         if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
                 return pg_json_fail_at(r, text, "starts with a byte order mark, expected plain UTF-8");
-        if (!pg_json_peek(r) && r->at == r->end)
+        if (!peek(r) && r->at == r->end)
                 return pg_json_fail_at(r, text, "is empty, expected a JSON object");
         return true;
 }
@@ -63,7 +70,7 @@ bool pg_json_end(struct pg_json_reader *r)
 
 static bool expect(struct pg_json_reader *r, char c, const char *what)
 {
-        if (pg_json_peek(r) != c)
+        if (peek(r) != c)
                 return pg_json_fail_at(r, r->at, "expected %s, found %s", what,
                                        pg_json_describe(r, r->at, (char[PG_JSON_DESCRIBE_MAX]){ 0 }));
         r->at++;
@@ -75,6 +82,28 @@ static bool expect(struct pg_json_reader *r, char c, const char *what)
 static bool is_plain(unsigned char c)
 {
         return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+/*
+ * True when all of eight bytes are plain. A byte minus what it must not be or lie below borrows into its top
+ * bit; so do some neighbours of such a byte, which costs a second look and nothing else.
+ */
+static bool are_plain(const char *p)
+{
+        const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+        uint64_t x;
+        memcpy(&x, p, sizeof(x));
+        uint64_t quote = (x ^ (ones * '"')) - ones, backslash = (x ^ (ones * '\\')) - ones;
+        return !((x | (x - ones * 0x20) | quote | backslash) & tops);
+}
+
+static const char *skip_plain(const char *p, const char *end)
+{
+        while (end - p >= 8 && are_plain(p))
+                p += 8;
+        while (p < end && is_plain((unsigned char)*p))
+                p++;
+        return p;
 }
 
 static int hex_digit(char c)
@@ -148,8 +177,7 @@ static bool scan_string(struct pg_json_reader *r, struct slice *ret, bool *ret_e
         const char *start = r->at + 1, *p = start;
         bool escaped = false;
         for (;;) {
-                while (p < r->end && is_plain((unsigned char)*p))
-                        p++;
+                p = skip_plain(p, r->end);
                 if (p == r->end)
                         return pg_json_fail_at(r, r->end, "the file ends inside a string");
                 if (*p == '"')
@@ -234,7 +262,7 @@ static bool read_string(struct pg_json_reader *r, const char **ret)
 
 bool pg_json_string(struct pg_json_reader *r, void *into)
 {
-        if (pg_json_peek(r) != '"')
+        if (peek(r) != '"')
                 return pg_json_fail_type(r, "a string");
         r->value = r->at;
         return read_string(r, into);
@@ -305,7 +333,7 @@ static bool scan_number(struct pg_json_reader *r, struct slice *ret)
 
 bool pg_json_literal(struct pg_json_reader *r, void *into)
 {
-        char c = pg_json_peek(r);
+        char c = peek(r);
         if (c != '-' && (c < '0' || c > '9'))
                 return pg_json_fail_type(r, "a number");
         struct slice number;
@@ -318,20 +346,33 @@ bool pg_json_literal(struct pg_json_reader *r, void *into)
         return true;
 }
 
-bool pg_json_range(struct pg_json_reader *r, uint64_t low, uint64_t high, uint64_t *ret)
+/* The value of a number that is digits only and fits. */
+static bool whole_number(struct slice number, uint64_t *ret)
 {
-        char c = pg_json_peek(r);
+        enum { SAFE_DIGITS = 19 }; // 10^19 - 1 fits into 64 bits
+        uint64_t n = 0;
+        if (number.n > SAFE_DIGITS)
+                return false;
+        for (size_t i = 0; i < number.n; i++) {
+                unsigned digit = (unsigned)(unsigned char)number.p[i] - '0';
+                if (digit > 9)
+                        return false;
+                n = n * 10 + digit;
+        }
+        *ret = n;
+        return true;
+}
+
+static bool read_range(struct pg_json_reader *r, uint64_t low, uint64_t high, uint64_t *ret)
+{
+        char c = peek(r);
         if (c != '-' && (c < '0' || c > '9'))
                 return pg_json_fail_type(r, "a whole number");
         struct slice number;
         if (!scan_number(r, &number))
                 return false;
-        uint64_t n = 0;
-        bool good = true;
-        for (size_t i = 0; i < number.n && good; i++)
-                good = number.p[i] >= '0' && number.p[i] <= '9' && !__builtin_mul_overflow(n, 10u, &n) &&
-                       !__builtin_add_overflow(n, (uint64_t)(number.p[i] - '0'), &n);
-        if (!good || n < low || n > high)
+        uint64_t n;
+        if (!whole_number(number, &n) || n < low || n > high)
                 return pg_json_fail(r, "expected a whole number from %ju to %ju, found %s", (uintmax_t)low,
                                     (uintmax_t)high,
                                     pg_json_describe(r, r->value, (char[PG_JSON_DESCRIBE_MAX]){ 0 }));
@@ -339,15 +380,21 @@ bool pg_json_range(struct pg_json_reader *r, uint64_t low, uint64_t high, uint64
         return true;
 }
 
+bool pg_json_range(struct pg_json_reader *r, uint64_t low, uint64_t high, uint64_t *ret)
+{
+        assert(high <= INT64_MAX); // 20 digits are never read
+        return read_range(r, low, high, ret);
+}
+
 bool pg_json_count(struct pg_json_reader *r, void *into)
 {
-        return pg_json_range(r, 0, INT64_MAX, into);
+        return read_range(r, 0, INT64_MAX, into);
 }
 
 bool pg_json_line(struct pg_json_reader *r, void *into)
 {
         uint64_t n;
-        if (!pg_json_range(r, 1, UINT32_MAX, &n))
+        if (!read_range(r, 1, UINT32_MAX, &n))
                 return false;
         *(uint32_t *)into = (uint32_t)n;
         return true;
@@ -357,7 +404,7 @@ bool pg_json_line(struct pg_json_reader *r, void *into)
 static bool take_word(struct pg_json_reader *r, const char *word)
 {
         size_t n = strlen(word);
-        (void)pg_json_peek(r);
+        (void)peek(r);
         if ((size_t)(r->end - r->at) < n || memcmp(r->at, word, n) != 0)
                 return false;
         r->value = r->at;
@@ -388,7 +435,7 @@ static void push(struct pg_json_reader *r, const char *key)
 
 static bool enter(struct pg_json_reader *r, char open, const char *what)
 {
-        if (pg_json_peek(r) != open)
+        if (peek(r) != open)
                 return pg_json_fail_type(r, what);
         r->value = r->at++;
         return true;
@@ -399,7 +446,7 @@ static bool next(struct pg_json_reader *r, char close, bool *first)
 {
         bool was_first = *first;
         *first = false;
-        if (pg_json_peek(r) == close) {
+        if (peek(r) == close) {
                 r->at++;
                 return false;
         }
@@ -410,7 +457,7 @@ static bool next(struct pg_json_reader *r, char close, bool *first)
 
 static bool read_key(struct pg_json_reader *r, struct slice *ret)
 {
-        if (pg_json_peek(r) != '"')
+        if (peek(r) != '"')
                 return pg_json_fail_at(r, r->at, "expected a key in quotes, found %s",
                                        pg_json_describe(r, r->at, (char[PG_JSON_DESCRIBE_MAX]){ 0 }));
         r->key = r->at;
@@ -550,7 +597,7 @@ static bool read_one_count(struct pg_json_reader *r, void *into)
 {
         struct counts *c = into;
         uint64_t value;
-        if (!pg_json_count(r, &value))
+        if (!read_range(r, 0, INT64_MAX, &value))
                 return false;
         uint64_t *values = pg_arena_grow(r->arena, c->values, c->n, sizeof(*values));
         if (!values)
@@ -630,7 +677,7 @@ static bool skip_value(struct pg_json_reader *r, unsigned depth)
 {
         struct slice unused;
         bool escaped;
-        char c = pg_json_peek(r);
+        char c = peek(r);
         if (c == '{' || c == '[')
                 return skip_container(r, c == '{' ? '}' : ']', depth);
         if (c == '"')

@@ -88,7 +88,7 @@ bool pg_json_line(struct pg_json_reader *r, void *into);    // uint32_t, 1 to UI
 bool pg_json_true(struct pg_json_reader *r, void *into);    // bool, set to true
 bool pg_json_literal(struct pg_json_reader *r, void *into); // const char *, any number as it is written
 
-/** A whole number within bounds. */
+/** A whole number within bounds; high <= INT64_MAX. */
 PG_MUST_CHECK bool pg_json_range(struct pg_json_reader *r, uint64_t low, uint64_t high, uint64_t *ret);
 /** An array of counts, like pg_json_count. *ret is NULL when empty. */
 PG_MUST_CHECK bool pg_json_counts(struct pg_json_reader *r, uint64_t **ret, size_t *ret_n);

@@ -343,6 +343,8 @@ static void what_is_no_readable_file_is_named(void **state)
         assert_load_fails("/dev/null", PG_EDATA, 0, "neither a regular file nor a pipe");
         assert_int_equal(symlink("loop.json", in_dir("loop.json")), 0);
         assert_load_fails(in_dir("loop.json"), PG_EOS, ELOOP, "symbolic links");
+        assert_int_equal(mkfifo(in_dir("pipe.json"), 0600), 0); // nobody writes: empty, and no waiting
+        assert_load_fails(in_dir("pipe.json"), PG_EDATA, 0, ":1:1: is empty");
         PG_AUTO_FCLOSE FILE *f = fopen(in_dir("big.json"), "w");
         assert_non_null(f);
         assert_int_equal(ftruncate(fileno(f), 200 << 20), 0);
