@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "runner/base/buf.h"
 #include "runner/base/cleanup.h"
@@ -148,16 +149,239 @@ static void of_two_names_the_same_one_is_taken_in_each_build(void **state)
         assert_string_equal(l.frames[0].name, "subject_alias"); // both global functions: the lesser name
 }
 
+/* ---- separate debug files ---- */
+
+static void copy_file(const char *from, const char *to)
+{
+        struct pg_error err = { 0 };
+        PG_AUTO_FREE char *bytes = NULL;
+        size_t len;
+        assert_true(pg_file_read(from, 16 << 20, &bytes, &len, &err));
+        assert_true(pg_file_replace(to, bytes, len, &err));
+}
+
+/* The tree that packages of debug symbols install: root/.build-id/xx/yyyy.debug. */
+static void a_debug_file_is_found_by_build_id_and_must_have_the_same(void **state)
+{
+        static const char *const from[] = { SUBJECTS "/linked.debug", SUBJECTS "/clang.so" };
+        struct fixture *f = *state;
+        struct pg_error err = { 0 };
+        const char *id = pg_symbolizer_build_id(f->symbolizer, SUBJECTS "/linked.so");
+        assert_int_equal(strlen(id), 40);
+        char root[] = "/tmp/debug-root-XXXXXX";
+        assert_non_null(mkdtemp(root));
+        assert_true(pg_mkdirs(pg_arena_printf(f->arena, "%s/.build-id/%.2s", root, id), &err));
+        for (size_t i = 0; i < 2; i++) {
+                struct pg_elf file, debug;
+                copy_file(from[i], pg_arena_printf(f->arena, "%s/.build-id/%.2s/%s.debug", root, id, id + 2));
+                pg_elf_open(SUBJECTS "/linked.so", &file);
+                pg_elf_find_debug(file.elf, "/nowhere/linked.so", root, &debug);
+                assert_int_equal(debug.elf != NULL, i == 0); // the second is another build's
+                pg_elf_close(&debug);
+                pg_elf_close(&file);
+        }
+        assert_int_equal(system(pg_arena_printf(f->arena, "rm -r '%s'", root)), 0);
+}
+
+/* ---- against other tools ---- */
+
+static char *output_of(const char *command)
+{
+        PG_AUTO_BUF struct pg_buf out = { 0 };
+        char piece[4096];
+        FILE *pipe = popen(command, "re");
+        assert_non_null(pipe);
+        for (size_t n; (n = fread(piece, 1, sizeof(piece), pipe)) > 0;)
+                pg_buf_append(&out, piece, n);
+        assert_int_equal(pclose(pipe), 0);
+        return pg_buf_steal(&out);
+}
+
+/* True when nm has a line for this address and name. */
+static bool nm_lists(const char *text, unsigned long long start, const char *name)
+{
+        char key[32];
+        snprintf(key, sizeof(key), "\n%016llx ", start);
+        for (const char *line = text; (line = strstr(line, key)); line++) {
+                const char *end = strchrnul(line + 1, '\n');
+                size_t n = strlen(name);
+                if (end - line > (ptrdiff_t)n && end[-(ptrdiff_t)n - 1] == ' ' &&
+                    memcmp(end - n, name, n) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* Every sized function that nm lists has one of the names that nm lists for it, at its first and last byte.
+ */
+static void symbol_tables_say_what_nm_says(void **state)
+{
+        const char *path = SUBJECTS "/../test_symbolize";
+        struct fixture *f = *state;
+        size_t functions = 0;
+        PG_AUTO_FREE char *text = output_of("echo; nm -S --defined-only " SUBJECTS "/../test_symbolize");
+        for (const char *line = text; (line = strchr(line, '\n')); line++) {
+                unsigned long long start, size;
+                char type, name[256];
+                if (sscanf(line, "\n%llx %llx %c %255s", &start, &size, &type, name) != 4 ||
+                    !strchr("tTwW", type))
+                        continue;
+                struct pg_location first = look_up(f, path, start), last = look_up(f, path, start + size - 1);
+                if (!nm_lists(text, start, first.frames[first.n_frames - 1].system_name) ||
+                    !nm_lists(text, start, last.frames[last.n_frames - 1].system_name))
+                        fail_msg("%s is called %s", name, first.frames[first.n_frames - 1].system_name);
+                functions++;
+        }
+        assert_true(functions > 20); // this file alone has as many
+}
+
+/* Classic stubs and those for indirect branch tracking; objdump names them from the relocations' order. */
+static void stubs_are_named_after_what_they_call(void **state)
+{
+        static const char *const files[] = { "dynsym.so", "ibt.so" };
+        struct fixture *f = *state;
+        for (size_t i = 0; i < 2; i++) {
+                size_t stubs = 0;
+                const char *path = pg_arena_printf(f->arena, SUBJECTS "/%s", files[i]);
+                PG_AUTO_FREE char *text = output_of(
+                        pg_arena_printf(f->arena, "objdump -d '%s' | grep -o '^[0-9a-f]* <.*@plt>'", path));
+                for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+                        unsigned long long address;
+                        char name[64];
+                        assert_int_equal(sscanf(line, "%llx <%63[^>]>", &address, name), 2);
+                        struct pg_location l = look_up(f, path, address + 4);
+                        assert_true(l.has_symbol);
+                        assert_string_equal(l.frames[0].name, name);
+                        stubs++;
+                }
+                assert_true(stubs >= 2); // atoi and rand; abs is inlined
+        }
+}
+
+static void the_vdso_is_known(void **state)
+{
+        struct fixture *f = *state;
+        struct pg_elf vdso;
+        GElf_Shdr h;
+        pg_elf_open_vdso(&vdso);
+        assert_non_null(vdso.elf);
+        assert_non_null(pg_elf_section(vdso.elf, ".text", &h));
+        pg_elf_close(&vdso);
+        bool found = false;
+        for (uint64_t at = 0; at < h.sh_size && !found; at += 4) {
+                struct pg_location l = look_up(f, "[vdso]", h.sh_addr + at);
+                found = l.has_symbol && strstr(l.frames[0].name, "clock_gettime");
+        }
+        assert_true(found);
+        assert_string_equal(pg_module_name("[vdso]"), "[vdso]");
+}
+
+/* ---- what is not there or not what it should be ---- */
+
+static void without_a_usable_file_an_address_is_module_and_offset(void **state)
+{
+        static const struct {
+                const char *path, *name;
+        } cases[] = {
+                { "/nonexistent/libgone.so.1", "libgone.so.1+0x1234" },
+                { "/usr/bin/app (deleted)", "app (deleted)+0x1234" },
+                { "/", "/+0x1234" },
+                { "/dev/null", "null+0x1234" },
+                { "/etc/passwd", "passwd+0x1234" },
+                { "", "0x1234" },
+        };
+        struct fixture *f = *state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+                struct pg_location l = look_up(f, cases[i].path, 0x1234);
+                assert_false(l.has_symbol);
+                assert_int_equal(l.n_frames, 1);
+                assert_string_equal(l.frames[0].name, cases[i].name);
+                assert_string_equal(l.frames[0].identity, cases[i].name);
+                assert_null(l.frames[0].file);
+                assert_string_equal(pg_symbolizer_build_id(f->symbolizer, cases[i].path), "");
+        }
+}
+
+/* A pipe must not make us wait for a writer. */
+static void a_pipe_is_not_opened(void **state)
+{
+        struct fixture *f = *state;
+        const char *path = pg_arena_printf(f->arena, "/tmp/symbols-pipe-%d", (int)getpid());
+        assert_int_equal(mkfifo(path, 0600), 0);
+        assert_false(look_up(f, path, 1).has_symbol);
+        assert_int_equal(unlink(path), 0);
+}
+
+static void cut_and_damaged_files_have_names_for_every_address(void **state)
+{
+        struct fixture *f = *state;
+        struct pg_error err = { 0 };
+        PG_AUTO_FREE char *bytes = NULL;
+        size_t len;
+        assert_true(pg_file_read(SUBJECTS "/dwarf5.so", 1 << 20, &bytes, &len, &err));
+        uint64_t address = find_mark(SUBJECTS "/dwarf5.so", 3).address;
+        for (unsigned i = 0; i < 400; i++) {
+                PG_AUTO_ARENA struct pg_arena *a = pg_arena_create();
+                struct pg_symbolizer *s = pg_symbolizer_create(a);
+                const char *path = pg_arena_printf(a, "/tmp/symbols-cut-%d", (int)getpid());
+                size_t keep = i < 100 ? len * i / 100 : len;
+                char *copy = malloc(len);
+                memcpy(copy, bytes, len);
+                for (unsigned k = 0; i >= 100 && k < 8; k++) // a fixed sequence of places and values
+                        copy[(i * 7919u + k * 104729u) % len] = (char)(i * 31 + k);
+                FILE *file = fopen(path, "we");
+                assert_int_equal(fwrite(copy, 1, keep, file), keep);
+                fclose(file);
+                free(copy);
+                struct pg_location l;
+                assert_true(pg_symbolize(s, path, &address, 1, &l, &err));
+                assert_true(l.n_frames >= 1);
+                assert_non_null(l.frames[0].name);
+                pg_symbolizer_destroy(s);
+                unlink(path);
+        }
+        (void)f;
+}
+
+static void any_order_and_repeats_give_the_same(void **state)
+{
+        enum { N = 200 };
+        struct fixture *f = *state;
+        struct pg_error err = { 0 };
+        uint64_t base = find_mark(SUBJECTS "/dwarf5.so", 10).address, forwards[N], backwards[N];
+        struct pg_location a[N], b[N];
+        for (size_t i = 0; i < N; i++) {
+                forwards[i] = base + i / 2;
+                backwards[N - 1 - i] = base + i / 2;
+        }
+        assert_true(pg_symbolize(f->symbolizer, SUBJECTS "/dwarf5.so", forwards, N, a, &err));
+        assert_true(pg_symbolize(f->symbolizer, SUBJECTS "/dwarf5.so", backwards, N, b, &err));
+        for (size_t i = 0; i < N; i++) {
+                const struct pg_location *x = &a[i], *y = &b[N - 1 - i];
+                assert_int_equal(x->n_frames, y->n_frames);
+                assert_string_equal(x->frames[0].name, y->frames[0].name);
+                assert_int_equal(x->frames[0].line, y->frames[0].line);
+        }
+        assert_true(pg_symbolize(f->symbolizer, SUBJECTS "/dwarf5.so", NULL, 0, NULL, &err));
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(inlined_calls_are_named_innermost_first, setup, teardown),
-                cmocka_unit_test_setup_teardown(a_symbol_table_alone_gives_names_without_lines, setup,
-                                                teardown),
-                cmocka_unit_test_setup_teardown(what_dynsym_does_not_know_is_not_named_after_its_neighbour,
-                                                setup, teardown),
-                cmocka_unit_test_setup_teardown(of_two_names_the_same_one_is_taken_in_each_build, setup,
-                                                teardown),
+                TEST(inlined_calls_are_named_innermost_first),
+                TEST(a_symbol_table_alone_gives_names_without_lines),
+                TEST(what_dynsym_does_not_know_is_not_named_after_its_neighbour),
+                TEST(of_two_names_the_same_one_is_taken_in_each_build),
+                TEST(a_debug_file_is_found_by_build_id_and_must_have_the_same),
+                TEST(symbol_tables_say_what_nm_says),
+                TEST(stubs_are_named_after_what_they_call),
+                TEST(the_vdso_is_known),
+                TEST(without_a_usable_file_an_address_is_module_and_offset),
+                TEST(a_pipe_is_not_opened),
+                TEST(cut_and_damaged_files_have_names_for_every_address),
+                TEST(any_order_and_repeats_give_the_same),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
