@@ -52,9 +52,10 @@ static bool names_init(struct names *ret, struct pg_arena *a, const void *array,
         struct names names = { .all = pg_arena_calloc(a, n, sizeof(*names.all)), .n = n };
         if (!names.all)
                 return false;
-        for (size_t i = 0; i < n; i++)
-                names.all[i] =
-                        (struct named){ *(const char *const *)((const char *)array + i * size + offset), i };
+        for (size_t i = 0; i < n; i++) {
+                memcpy(&names.all[i].name, (const char *)array + i * size + offset, sizeof(const char *));
+                names.all[i].index = i;
+        }
         if (n)
                 qsort(names.all, n, sizeof(*names.all), by_name);
         *ret = names;

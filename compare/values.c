@@ -136,7 +136,7 @@ void pg_judge_values(struct pg_judge *j, enum pg_metric metric)
         struct side base = look_at(j, j->base, metric), head = look_at(j, j->head, metric);
         struct pg_row *row = pg_judge_row(j, metric);
         row->limit = pg_limit_text(j->arena, t, metric);
-        row->reason = head.series->reason;
+        row->reason = j->head->series[metric].reason;
         if (!head.steady || (base.series && !base.steady))
                 row->kind = PG_STATISTICAL;
         if (row->kind != pg_metrics[metric].kind && !row->reason)

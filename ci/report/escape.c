@@ -36,13 +36,22 @@ static uint32_t decode(const char *p, size_t n)
         return c;
 }
 
+/* GitHub Actions takes "::" at the start of a line, behind blanks too, and "##[" anywhere for a command, and
+ * a report may be wrapped at any blank. */
+static bool starts_command(const char *s, bool after_blank)
+{
+        return (after_blank && s[0] == ':' && s[1] == ':') || (s[0] == '#' && s[1] == '#' && s[2] == '[');
+}
+
 static void put_printable(struct pg_buf *out, const char *s)
 {
         const char *end = s + strlen(s);
+        bool after_blank = true;
         for (size_t n; s < end; s += n) {
                 n = pg_utf8_sequence(s, end);
                 uint32_t c = n ? decode(s, n) : (unsigned char)*s;
-                bool plain = n && !is_invisible(c);
+                bool plain = n && !is_invisible(c) && !starts_command(s, after_blank);
+                after_blank = c == ' ';
                 n = n ? n : 1;
                 if (plain)
                         pg_buf_append(out, s, n);
@@ -51,16 +60,17 @@ static void put_printable(struct pg_buf *out, const char *s)
         }
 }
 
-static bool is_plain_ascii(const char *s)
+static bool is_plain(const char *s)
 {
-        while (*s >= ' ' && *s < 0x7f)
-                s++;
+        bool after_blank = true;
+        for (; *s >= ' ' && *s < 0x7f && !starts_command(s, after_blank); s++)
+                after_blank = *s == ' ';
         return *s == '\0';
 }
 
 char *pg_printable(struct pg_arena *a, const char *s)
 {
-        if (!s || is_plain_ascii(s))
+        if (!s || is_plain(s))
                 return pg_arena_strdup(a, s);
         PG_AUTO_BUF struct pg_buf out = { 0 };
         put_printable(&out, s);

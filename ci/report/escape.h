@@ -13,8 +13,8 @@
 
 /**
  * s with everything that is not printed as one visible sign written as \xNN or \u{NNNN}: control characters,
- * bytes that are no UTF-8, signs without width, signs that turn the direction of text. In arena a; NULL when
- * out of memory or when s is NULL.
+ * bytes that are no UTF-8, signs without width, signs that turn the direction of text, and the start of what
+ * a log reader would take for a workflow command. In arena a; NULL when out of memory or when s is NULL.
  */
 char *pg_printable(struct pg_arena *a, const char *s);
 

@@ -65,3 +65,14 @@ test('the action has the inputs and outputs that users were promised', () => {
   assert.deepEqual(Object.keys(inputs).sort(), ['args', 'baseline', 'config', 'fail-on-warn', 'working-directory']);
   assert.deepEqual(Object.keys(outputs).sort(), ['exit-code', 'result', 'summary', 'verdict']);
 });
+
+test('results are what the schema says', () => {
+  const valid = new Ajv2020({ strict: false }).compile(JSON.parse(read('ci/schema/perfgate-result-v1.schema.json')));
+  const results = readdirSync(join(tree, 'tests/golden/report')).filter((name) => name.endsWith('.json'));
+  assert.ok(results.length >= 9);
+  for (const name of results)
+    assert.ok(valid(JSON.parse(read(`tests/golden/report/${name}`))), `${name}: ${JSON.stringify(valid.errors)}`);
+  const result = JSON.parse(read('tests/golden/report/fail.json'));
+  result.benchmarks[0].metrics[0].verdict = 'red';
+  assert.ok(!valid(result));
+});

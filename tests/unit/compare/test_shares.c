@@ -281,7 +281,8 @@ static void small_functions_are_not_judged(void **state)
         assert_string_equal(row_of(&p, "below")->limit, "+5 pp, 1 %");
         expect(row_of(&p, "below"), PG_FAIL, "above the highest share allowed, 1 %");
 
-        /* 1.9 % of 300 samples are hardly more than 1 %: four times sqrt(0.01 * 0.99 / 300) are 2.3 points. */
+        /* 1.9 % of 300 samples are hardly more than 1 %: four times sqrt(0.01 * 0.99 / 300) are 2.3 points.
+         */
         for (size_t i = 0; i < 3; i++)
                 p.b->profile_samples[i] = p.h->profile_samples[i] = 100;
         judge(&p);

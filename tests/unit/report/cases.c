@@ -135,13 +135,13 @@ static void make_hostile(struct report_case *c)
         static const char long_name[] =
                 "std::_Hashtable<std::string, std::pair<std::string const, nlohmann::basic_json<std::map> >, "
                 "std::allocator<std::pair<std::string const, nlohmann::basic_json<std::map> > > >::_M_insert";
-        struct pg_measurement *b, *h = both(c, "\033[31mred\n::error::owned | <b>x</b>", &b);
+        struct pg_measurement *b, *h = both(c, "::error::owned | <b>x `id` @team", &b);
         made_series(c->base, b, PG_ALLOCATIONS, 1000, 1000);
         made_series(c->head, h, PG_ALLOCATIONS, 9000, 9000);
-        made_site(c->head, h, "a|b`c`\r\n::warning::@everyone <script>\xff", "/src/app/we,ird:na%me\n.c", 7,
-                  3000, 1);
+        made_site(c->head, h, "\033[31ma|b`c`\r\n::warning::@everyone <script>\xff",
+                  "/src/app/we,ird:na%me\n.c", 7, 3000, 1);
         made_site(c->head, h, long_name, "/src/app/third_party/nlohmann/include/json.hpp", 20123, 3000, 1);
-        made_site(c->head, h, "\xe2\x80\xaegnp.exe", NULL, 0, 2000, 1);
+        made_site(c->head, h, "\xe2\x80\xaegnp.exe ##[error]x ::error::y", NULL, 0, 2000, 1);
         made_site(c->base, b, "zero", NULL, 0, 1, 1);
 }
 

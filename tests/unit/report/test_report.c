@@ -103,6 +103,8 @@ static void text_keeps_to_the_width_and_has_no_control_characters(void **state)
                                 if (!copied && signs(line, n) > width)
                                         fail_msg("%s at %u: %.*s", report_cases[i].name, width, (int)n, line);
                                 assert_true(n == 0 || line[n - 1] != ' ');
+                                assert_int_not_equal(strncmp(line + strspn(line, " "), "::", 2), 0);
+                                assert_null(strstr(line, "##["));
                                 for (size_t k = 0; k < n; k++)
                                         assert_true((unsigned char)line[k] >= ' ' && line[k] != 0x7f);
                                 line += n + (line[n] == '\n');

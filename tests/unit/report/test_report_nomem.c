@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_report_nomem.c - every allocation of judging and reporting fails once; each time the caller hears of it.
+ * test_report_nomem.c - every allocation of judging and reporting fails once; each time the caller hears of
+ * it.
  *
  * malloc, calloc and realloc of the code under test go through the counters below (linker option --wrap).
  * Leaks and stray accesses on the way out are found where this runs under the address sanitizer.
