@@ -39,9 +39,9 @@ struct agent_process {
         _Atomic uint32_t *heads;
         struct pg_site_entry *sites;
         struct pg_started *journal;
-        unsigned char *chunks;         // NULL unless sampling
-        char value[AGENT_VALUE_MAX];   // of PERFGATE_AGENT
-        char path[PG_PATH_MAX_BYTES];  // of this library
+        unsigned char *chunks;        // NULL unless sampling
+        char value[AGENT_VALUE_MAX];  // of PERFGATE_AGENT
+        char path[PG_PATH_MAX_BYTES]; // of this library
 };
 extern struct agent_process agent __attribute__((visibility("hidden")));
 

@@ -232,30 +232,74 @@ __attribute__((noinline)) struct pg_cell *count_adopt(void)
         return count_self.cell;
 }
 
-__attribute__((noinline)) void count_without_cell(uint64_t allocations, uint64_t bytes, uint64_t frees,
-                                                  int64_t net, uint64_t pc)
+/* What one call did. */
+struct event {
+        uint64_t allocations, bytes, frees;
+        int64_t net;
+        uint64_t pc;
+};
+
+static void count_early(const struct event *e)
 {
-        if (count_self.paused)
-                return;
-        if (agent.state == AGENT_EARLY) {
-                add(&early.allocations, allocations);
-                add(&early.bytes, bytes);
-                add(&early.frees, frees);
-                int64_t live = __atomic_add_fetch(&early.net, net, __ATOMIC_RELAXED);
-                if (live > early.peak)
-                        early.peak = live; // the loader's thread is alone
-                return;
-        }
+        add(&early.allocations, e->allocations);
+        add(&early.bytes, e->bytes);
+        add(&early.frees, e->frees);
+        int64_t live = __atomic_add_fetch(&early.net, e->net, __ATOMIC_RELAXED);
+        if (live > early.peak)
+                early.peak = live; // the loader's thread is alone
+}
+
+static void count_shared(const struct event *e)
+{
         leave_solo();
         struct pg_cell *c = &agent.cells[0];
-        add(&c->allocations, allocations);
-        add(&c->allocated_bytes, bytes);
-        add(&c->frees, frees);
-        atomic_fetch_add_explicit(&c->net_bytes, net, memory_order_relaxed);
-        add_live(net);
+        add(&c->allocations, e->allocations);
+        add(&c->allocated_bytes, e->bytes);
+        add(&c->frees, e->frees);
+        atomic_fetch_add_explicit(&c->net_bytes, e->net, memory_order_relaxed);
+        add_live(e->net);
         count_self.shared_counts++;
-        if (allocations)
-                sites_add(agent_place(pc), allocations, bytes);
+        if (e->allocations)
+                sites_add(agent_place(e->pc), e->allocations, e->bytes);
+}
+
+static bool counts_without_cell(void)
+{
+        return !count_self.paused && (agent.state == AGENT_COUNTING || agent.state == AGENT_EARLY);
+}
+
+static void count_event(const struct event *e)
+{
+        if (agent.state == AGENT_EARLY)
+                count_early(e);
+        else
+                count_shared(e);
+}
+
+__attribute__((noinline)) void count_block_without_cell(void *p, uint64_t bytes, uint64_t pc)
+{
+        if (counts_without_cell() && !real_is_early(p))
+                count_event(&(struct event){ 1, bytes, 0, (int64_t)real.usable_size(p), pc });
+}
+
+__attribute__((noinline)) void count_freed_without_cell(int64_t bytes)
+{
+        if (counts_without_cell())
+                count_event(&(struct event){ .frees = 1, .net = -bytes });
+}
+
+__attribute__((noinline)) void count_free_without_cell(void *p)
+{
+        if (counts_without_cell())
+                count_freed_without_cell((int64_t)real.usable_size(p));
+}
+
+__attribute__((noinline)) void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes,
+                                                               uint64_t pc)
+{
+        int64_t new_bytes = p ? (int64_t)real.usable_size(p) : 0;
+        if (counts_without_cell())
+                count_event(&(struct event){ p != NULL, p ? bytes : 0, 1, new_bytes - old_bytes, pc });
 }
 
 /* ---- beginnings ------------------------------------------------------------------------------------------

@@ -40,7 +40,10 @@ void count_forget_addresses(void);
 
 /* Slow paths. */
 struct pg_cell *count_adopt(void); // this thread's cell, NULL when it has none
-void count_without_cell(uint64_t allocations, uint64_t bytes, uint64_t frees, int64_t net, uint64_t pc);
+void count_block_without_cell(void *p, uint64_t bytes, uint64_t pc);
+void count_free_without_cell(void *p);
+void count_freed_without_cell(int64_t bytes);
+void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes, uint64_t pc);
 void count_flush(struct pg_cell *c, int64_t net);
 void count_replace_site(struct pg_cell_site *s, uint64_t pc);
 
@@ -77,12 +80,11 @@ static inline void count_site(struct pg_cell *c, uint64_t bytes, uint64_t pc)
 }
 
 /* A block that was given out: bytes as asked for, pc the return address of the call. */
-static inline void count_allocation(void *p, uint64_t bytes, uint64_t pc)
+static inline __attribute__((always_inline)) void count_allocation(void *p, uint64_t bytes, uint64_t pc)
 {
         struct pg_cell *c = count_cell();
         if (pg_unlikely(!c)) {
-                if (agent.state == AGENT_COUNTING || agent.state == AGENT_EARLY)
-                        count_without_cell(1, bytes, 0, (int64_t)real.usable_size(p), pc);
+                count_block_without_cell(p, bytes, pc);
                 return;
         }
         c->allocations++;
@@ -92,12 +94,11 @@ static inline void count_allocation(void *p, uint64_t bytes, uint64_t pc)
 }
 
 /* A block of the allocator that is about to be freed; p is not NULL. */
-static inline void count_free(void *p)
+static inline __attribute__((always_inline)) void count_free(void *p)
 {
         struct pg_cell *c = count_cell();
         if (pg_unlikely(!c)) {
-                if (agent.state == AGENT_COUNTING || agent.state == AGENT_EARLY)
-                        count_without_cell(0, 0, 1, -(int64_t)real.usable_size(p), 0);
+                count_free_without_cell(p);
                 return;
         }
         c->frees++;
@@ -130,6 +131,39 @@ static inline void count_allocation_once(void *p, uint64_t bytes, uint64_t pc, s
         struct count_mark now = count_look();
         if (now.cell == mark.cell && now.allocations == mark.allocations)
                 count_allocation(p, bytes, pc);
+}
+
+/* The same for blocks that a real function freed: bytes is what the block held. */
+static inline uint64_t count_frees(void)
+{
+        const struct pg_cell *c = count_self.cell;
+        return c ? c->frees : count_self.shared_counts;
+}
+
+static inline void count_freed(int64_t bytes)
+{
+        struct pg_cell *c = count_cell();
+        if (!c) {
+                count_freed_without_cell(bytes);
+                return;
+        }
+        c->frees++;
+        count_net(c, -bytes);
+}
+
+/* What this thread allocates in between is ours and does not count. */
+static inline uint32_t count_pause(void)
+{
+        uint32_t generation = count_self.generation;
+        count_self.generation = COUNT_NO_GENERATION;
+        count_self.paused++;
+        return generation;
+}
+
+static inline void count_resume(uint32_t generation)
+{
+        count_self.paused--;
+        count_self.generation = generation;
 }
 
 #endif

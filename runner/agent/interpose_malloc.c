@@ -25,7 +25,7 @@ PG_PUBLIC void free_aligned_sized(void *p, size_t alignment, size_t n);
 PG_PUBLIC void *malloc(size_t n)
 {
         void *p = real.malloc(n);
-        if (pg_likely(p && !real_is_early(p)))
+        if (pg_likely(p))
                 count_allocation(p, n, CALLER);
         return p;
 }
@@ -33,7 +33,7 @@ PG_PUBLIC void *malloc(size_t n)
 PG_PUBLIC void *calloc(size_t n, size_t size)
 {
         void *p = real.calloc(n, size);
-        if (pg_likely(p && !real_is_early(p)))
+        if (pg_likely(p))
                 count_allocation(p, n * size, CALLER);
         return p;
 }
@@ -60,13 +60,11 @@ static void *realloc_early(void *p, size_t n, uint64_t pc)
         return q;
 }
 
-static void count_reallocation(void *q, size_t n, int64_t old_bytes, uint64_t pc)
+static inline void count_reallocation(void *q, size_t n, int64_t old_bytes, uint64_t pc)
 {
         struct pg_cell *c = count_cell();
-        int64_t net = (q ? (int64_t)real.usable_size(q) : 0) - old_bytes;
         if (pg_unlikely(!c)) {
-                if (agent.state == AGENT_COUNTING || agent.state == AGENT_EARLY)
-                        count_without_cell(q != NULL, n, 1, net, pc);
+                count_reallocation_without_cell(q, n, old_bytes, pc);
                 return;
         }
         c->frees++;
@@ -75,7 +73,7 @@ static void count_reallocation(void *q, size_t n, int64_t old_bytes, uint64_t pc
                 c->allocated_bytes += n;
                 count_site(c, n, pc);
         }
-        count_net(c, net);
+        count_net(c, (q ? (int64_t)real.usable_size(q) : 0) - old_bytes);
 }
 
 static inline void *reallocate(void *p, size_t n, uint64_t pc)
@@ -84,7 +82,7 @@ static inline void *reallocate(void *p, size_t n, uint64_t pc)
                 return realloc_early(p, n, pc);
         if (!p) {
                 void *q = real.realloc(NULL, n);
-                if (q && !real_is_early(q))
+                if (q)
                         count_allocation(q, n, pc);
                 return q;
         }

@@ -142,6 +142,16 @@ static const struct {
         SYMBOL(pvalloc, "pvalloc"),
         SYMBOL(free_sized, "free_sized"),
         SYMBOL(free_aligned_sized, "free_aligned_sized"),
+        SYMBOL(fork, "fork"),
+        SYMBOL(execve, "execve"),
+        SYMBOL(execvpe, "execvpe"),
+        SYMBOL(fexecve, "fexecve"),
+        SYMBOL(execveat, "execveat"),
+        SYMBOL(posix_spawn, "posix_spawn"),
+        SYMBOL(posix_spawnp, "posix_spawnp"),
+        SYMBOL(system, "system"),
+        SYMBOL(popen, "popen"),
+        SYMBOL(dlclose, "dlclose"),
 #undef SYMBOL
 };
 

@@ -9,9 +9,12 @@
 #ifndef PG_AGENT_REAL_H
 #define PG_AGENT_REAL_H
 
+#include <spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
 
 #include "runner/agent/attach.h"
 
@@ -28,6 +31,20 @@ struct agent_real {
         void *(*pvalloc)(size_t);
         void (*free_sized)(void *, size_t);                 // NULL where libc has none
         void (*free_aligned_sized)(void *, size_t, size_t); // NULL where libc has none
+
+        /* Found with the others, because dlsym is out of the question in a child of a threaded process. */
+        pid_t (*fork)(void);
+        int (*execve)(const char *, char *const *, char *const *);
+        int (*execvpe)(const char *, char *const *, char *const *);
+        int (*fexecve)(int, char *const *, char *const *);
+        int (*execveat)(int, const char *, char *const *, char *const *, int);
+        int (*posix_spawn)(pid_t *, const char *, const posix_spawn_file_actions_t *,
+                           const posix_spawnattr_t *, char *const *, char *const *);
+        int (*posix_spawnp)(pid_t *, const char *, const posix_spawn_file_actions_t *,
+                            const posix_spawnattr_t *, char *const *, char *const *);
+        int (*system)(const char *);
+        FILE *(*popen)(const char *, const char *);
+        int (*dlclose)(void *);
 };
 extern struct agent_real real __attribute__((visibility("hidden")));
 

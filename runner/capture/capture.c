@@ -118,9 +118,10 @@ bool pg_capture_read(struct pg_capture *c, struct pg_arena *a, struct pg_capture
 {
         struct pg_source source = { .read = read_file, .fd = c->fd };
         struct pg_captured *captured;
-        if (!pg_decode(&source, a, &captured, err))
+        struct pg_journal journal;
+        if (!pg_decode(&source, a, &captured, &journal, err))
                 return false;
-        if (!pg_gaps_explain(captured, a))
+        if (!pg_gaps_explain(captured, &journal, a))
                 return pg_fail_nomem(err);
         *ret = captured;
         return true;
@@ -130,5 +131,6 @@ bool pg_capture_decode(const void *bytes, size_t size, struct pg_arena *a, struc
                        struct pg_error *err)
 {
         struct pg_source source = { .read = read_memory, .bytes = bytes, .size = size };
-        return pg_decode(&source, a, ret, err);
+        struct pg_journal journal;
+        return pg_decode(&source, a, ret, &journal, err);
 }

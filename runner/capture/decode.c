@@ -448,7 +448,7 @@ static bool check_header(struct reader *r, struct pg_file_header *h, struct pg_e
 }
 
 bool pg_decode(const struct pg_source *source, struct pg_arena *a, struct pg_captured **ret,
-               struct pg_error *err)
+               struct pg_journal *ret_journal, struct pg_error *err)
 {
         struct reader r = { .source = source, .arena = a };
         struct pg_file_header h;
@@ -467,5 +467,6 @@ bool pg_decode(const struct pg_source *source, struct pg_arena *a, struct pg_cap
         if (r.no_memory || !pg_gaps_find(r.out, &r.journal, a))
                 return pg_fail_nomem(err);
         *ret = r.out;
+        *ret_journal = r.journal;
         return true;
 }

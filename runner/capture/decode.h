@@ -17,29 +17,29 @@ struct pg_source {
         size_t size;
 };
 
-PG_MUST_CHECK bool pg_decode(const struct pg_source *s, struct pg_arena *a, struct pg_captured **ret,
-                             struct pg_error *err);
-
-/* What one slot's journal says; for finding the images that did not report. */
+/* A program that some image's journal names; struct pg_started. */
 struct pg_journal_entry {
         int32_t pid;
         uint64_t time_ns;
         const char *path;
 };
 
-/* Gaps of the tree from what was decoded. why is NULL where only the program's file can tell. false: no
- * memory. */
 struct pg_journal {
         struct pg_journal_entry *entries;
         size_t n_entries;
         uint64_t overflown; // entries that found no room
         uint32_t refused;   // process images that found no slot
 };
-PG_MUST_CHECK bool pg_gaps_find(struct pg_captured *c, const struct pg_journal *journal, struct pg_arena *a);
 
-/** Looks at the programs' files: says why a gap is one, and finds allocators inside programs that did report.
- */
-PG_MUST_CHECK bool pg_gaps_explain(struct pg_captured *c, struct pg_arena *a);
+PG_MUST_CHECK bool pg_decode(const struct pg_source *s, struct pg_arena *a, struct pg_captured **ret,
+                             struct pg_journal *ret_journal, struct pg_error *err);
+
+/** Puts into c the gaps that the journal tells. false: out of memory. */
+PG_MUST_CHECK bool pg_gaps_find(struct pg_captured *c, const struct pg_journal *journal, struct pg_arena *a);
+/** Looks at the programs' files: why each gap is one, programs that libc started and the agent cannot enter,
+ * and allocators inside programs that did report. false: out of memory. */
+PG_MUST_CHECK bool pg_gaps_explain(struct pg_captured *c, const struct pg_journal *journal,
+                                   struct pg_arena *a);
 
 /** The allocator inside the program at path ("its allocator is inside the program (jemalloc)"), or NULL. */
 const char *pg_bundled_allocator(const char *path);

@@ -83,9 +83,10 @@ static bool find_uncovered(struct pg_captured *c, const struct pg_journal *j, st
                 qsort(j->entries, j->n_entries, sizeof(*j->entries), by_pid_and_time);
         for (size_t i = 0; i < j->n_entries; i++) {
                 const struct pg_journal_entry *e = &j->entries[i];
-                if (e->pid != 0 && take_image(images, n, &at, e))
+                if (e->pid == PG_STARTED_BY_LIBC || (e->pid > 0 && take_image(images, n, &at, e)))
                         continue;
-                if (!add_gap(c, a, (struct pg_captured_gap){ e->pid, e->path, did_not_load }))
+                if (!add_gap(c, a,
+                             (struct pg_captured_gap){ e->pid > 0 ? e->pid : 0, e->path, did_not_load }))
                         return false;
         }
         return true;
@@ -113,7 +114,7 @@ static bool is_first_of_program(const struct pg_captured *c, size_t index)
         return true;
 }
 
-bool pg_gaps_explain(struct pg_captured *c, struct pg_arena *a)
+static void explain_gaps(struct pg_captured *c, struct pg_arena *a)
 {
         for (size_t i = 0; i < c->n_gaps; i++) {
                 struct pg_captured_gap *g = &c->gaps[i];
@@ -122,13 +123,34 @@ bool pg_gaps_explain(struct pg_captured *c, struct pg_arena *a)
                 if (why)
                         g->why = why;
         }
+}
+
+/* All of them name the shell: one answer serves all. */
+static bool check_programs_by_libc(struct pg_captured *c, const struct pg_journal *j, struct pg_arena *a)
+{
+        for (size_t i = 0; i < j->n_entries; i++) {
+                const struct pg_journal_entry *e = &j->entries[i];
+                if (e->pid != PG_STARTED_BY_LIBC)
+                        continue;
+                const char *why = pg_capture_obstacle(e->path, a);
+                return !why || add_gap(c, a, (struct pg_captured_gap){ 0, e->path, why });
+        }
+        return true;
+}
+
+static bool find_bundled_allocators(struct pg_captured *c, struct pg_arena *a)
+{
         for (size_t i = 0; i < c->n_processes; i++) {
                 const struct pg_captured_process *p = &c->processes[i];
-                if (!is_first_of_program(c, i))
-                        continue;
-                const char *why = pg_bundled_allocator(p->program);
+                const char *why = is_first_of_program(c, i) ? pg_bundled_allocator(p->program) : NULL;
                 if (why && !add_gap(c, a, (struct pg_captured_gap){ p->pid, p->program, why }))
                         return false;
         }
         return true;
+}
+
+bool pg_gaps_explain(struct pg_captured *c, const struct pg_journal *j, struct pg_arena *a)
+{
+        explain_gaps(c, a);
+        return check_programs_by_libc(c, j, a) && find_bundled_allocators(c, a);
 }

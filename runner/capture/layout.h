@@ -44,7 +44,7 @@ enum {
         PG_CHUNK_BYTES = 16384, // a thread's piece of the sample log
         PG_CHUNKS_MAX = 4096,
         PG_JOURNAL_MAX = 4096, // programs that were started; more are only counted
-        PG_JOURNAL_PATH = 232,
+        PG_JOURNAL_PATH = 488,
 };
 
 /* First page of the file. The runner writes all but the atomics before any target starts. */
@@ -73,9 +73,12 @@ enum pg_disarm { // why an agent gave up measuring
 
 /*
  * Journal: a program that this process image started, by exec (pid: its own, or its vfork child's) or by
- * posix_spawn, or with an environment that we could not complete (pid 0). The reader looks for the slot that
- * the new image must have claimed; when there is none, the image ran without the agent.
+ * posix_spawn, or through libc with an environment that lacks our variables (pid PG_STARTED_BARE). The reader
+ * looks for the slot that the new image must have claimed; when there is none, the image ran without the
+ * agent. Where libc does not tell the pid (PG_STARTED_BY_LIBC: system, popen), the program's file has to
+ * answer.
  */
+enum { PG_STARTED_BARE = 0, PG_STARTED_BY_LIBC = -1 };
 struct pg_started {
         _Atomic uint32_t ready; // 1 when the entry is complete; 0 again when the exec failed
         int32_t pid;
@@ -205,7 +208,7 @@ _Static_assert(sizeof(struct pg_file_header) <= PG_CAPTURE_PAGE, "the file heade
 _Static_assert(sizeof(struct pg_slot) <= PG_OFFSET_MODULES, "the slot's head fits in front of the modules");
 _Static_assert(offsetof(struct pg_cell, sites) == 64 && sizeof(struct pg_cell_site) == 32,
                "an allocation writes two cache lines");
-_Static_assert(sizeof(struct pg_started) == 248, "journal entries are words");
+_Static_assert(sizeof(struct pg_started) == 504, "journal entries are words");
 _Static_assert(sizeof(struct pg_sample_record) == 16, "records are words");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "counters are used in a signal handler");
 
