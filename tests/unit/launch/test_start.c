@@ -31,7 +31,7 @@ static void target_gets_defaults_whatever_the_runner_has(void **state)
         (void)state;
         sigset_t all, old_mask;
         sigfillset(&all);
-        PG_AUTO_CLOSE int inheritable = dup(2);
+        PG_AUTO_CLOSE int inheritable = fcntl(2, F_DUPFD, 50); // clear of the numbers that the helper uses
         sighandler_t old_pipe = signal(SIGPIPE, SIG_IGN), old_hup = signal(SIGHUP, SIG_IGN);
         sigprocmask(SIG_BLOCK, &all, &old_mask);
         struct pg_launcher *tidy = launcher;
