@@ -223,11 +223,17 @@ static void before_fork(void)
         self.had_blocked = old & bit;
 }
 
-static void after_fork(void)
+static void after_fork_in_parent(void)
 {
         uint64_t bit = 1ull << (sampler.sig - 1);
         if (!self.had_blocked)
                 raw_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&bit, 0, sizeof(bit), 0, 0);
+}
+
+static void after_fork_in_child(void)
+{
+        agent_reattach_after_fork(); // comes back in sampler_after_fork()
+        after_fork_in_parent();
 }
 
 void sampler_after_fork(void)
@@ -275,7 +281,7 @@ void sampler_start(void)
         sampler_enter_thread();
         if (!self.armed)
                 return disarm(PG_DISARM_NO_TIMER);
-        pthread_atfork(before_fork, after_fork, after_fork);
+        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 __attribute__((destructor)) static void finish(void)
