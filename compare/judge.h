@@ -8,6 +8,10 @@
 #include "compare/gate.h"
 #include "compare/stats.h"
 
+/* From so many runs on each side, disjoint ranges are evidence: by chance all of head's are the largest in 1
+ * of 252 cases. With fewer, the whole range of the rise must lie beyond the limit. */
+enum { PG_JUDGE_MANY_RUNS = 5 };
+
 struct pg_judge {
         struct pg_arena *arena;
         const struct pg_measurement *base, *head; // base NULL: the benchmark is new

@@ -8,7 +8,7 @@
  *   2. the function's own CPU time rose beyond the limit as well, in points of the baseline's total (a
  *      function that alone got slower by d raises its share by less than d / total, so this refuses no true
  *      regression, and it keeps the few per cent by which a machine drifts from passing for a rise),
- *   3. every run of head has a larger share than every run of base, and
+ *   3. every run of head has a larger share than every run of base (of few runs: larger by the limit), and
  *   4. the rise is beyond what counting so few samples gives by chance (CHANCE standard errors).
  * Where 1 and 2 hold but 3 or 4 do not, the row is inconclusive. Points 3 and 4 stand in for an interval.
  */
@@ -120,14 +120,15 @@ static bool is_judged(struct pg_judge *j, const struct share *s)
 }
 
 static const char *doubt_rise(struct pg_judge *j, const struct profile *base, const struct profile *head,
-                              const struct share *s)
+                              const struct share *s, double limit)
 {
         size_t runs = base->runs < head->runs ? base->runs : head->runs;
         double rise = s->head_share.median - s->base_share.median;
         if (runs < MIN_RUNS)
                 return pg_judge_say(j, "only %zu profile run, at least %d on each side can decide", runs,
                                     MIN_RUNS);
-        if (s->head_share.min <= s->base_share.max)
+        double least = runs < PG_JUDGE_MANY_RUNS ? limit : 0;
+        if (s->head_share.min - s->base_share.max <= least)
                 return "within the noise of the runs";
         if (rise <= CHANCE * s->error)
                 return pg_judge_say(j, "%.0f and %.0f samples show no rise below %.1f points", base->samples,
@@ -212,7 +213,7 @@ static void judge_limits(struct pg_judge *j, struct pg_row *row, const struct pr
         }
         if (above)
                 pg_judge_because(j, row, pg_judge_say(j, "above the highest share allowed, %.6g %%", max));
-        const char *rise_doubt = rose ? doubt_rise(j, base, head, s) : NULL;
+        const char *rise_doubt = rose ? doubt_rise(j, base, head, s, rise) : NULL;
         const char *max_doubt = above ? doubt_max(j, head, s, max) : NULL;
         bool sure = (rose && !rise_doubt) || (above && !max_doubt);
         pg_judge_broken(j, row, sure ? NULL : rise_doubt ? rise_doubt : max_doubt);

@@ -4,8 +4,9 @@
  *
  * Exact metrics whose repeats agree are compared as integers and decide hard. Everything else is compared by
  * medians, and a broken limit only counts when every run of head is worse than every run of base: as long as
- * there is no interval estimate, overlapping ranges are noise. Ranges of fewer runs than MIN_RUNS are
- * disjoint too easily (one run on each side: every second time) and decide nothing.
+ * there is no interval estimate, overlapping ranges are noise. Ranges of few runs are disjoint too easily
+ * (three on each side: every twentieth time), so with fewer than PG_JUDGE_MANY_RUNS even head's best run must
+ * break the limit against base's worst, and fewer than MIN_RUNS decide nothing.
  */
 #include "compare/judge.h"
 
@@ -85,9 +86,11 @@ static const char *doubt_rise(struct pg_judge *j, const struct pg_row *row, cons
         if (runs < enough)
                 return pg_judge_say(j, "only %zu run%s, at least %zu on each side can decide", runs,
                                     runs == 1 ? "" : "s", enough);
-        if (head->spread.min <= base->spread.max)
-                return "within the noise of the runs";
-        return NULL;
+        double worst = base->spread.max, best = head->spread.min;
+        bool shown = runs >= PG_JUDGE_MANY_RUNS ? best > worst
+                                                : pg_rise_breaks(&j->thresholds->of[row->metric].max_increase,
+                                                                 pg_twice_of(worst), pg_twice_of(best));
+        return shown ? NULL : "within the noise of the runs";
 }
 
 static const char *doubt_max(const struct pg_row *row, const struct pg_bound *max, const struct side *head)

@@ -52,9 +52,19 @@ static const char *normal(struct page *p, const char *path)
         return out;
 }
 
-/* The file relative to the root; NULL when it is not in it. */
+static bool has_control(const char *s)
+{
+        for (; *s; s++)
+                if ((unsigned char)*s < ' ' || *s == 0x7f)
+                        return true;
+        return false;
+}
+
+/* The file relative to the root; NULL when it is not in it, or has a name that no annotation can carry. */
 static const char *inside(struct page *p, const char *file)
 {
+        if (has_control(file))
+                return NULL;
         const char *path = normal(p, file), *root = normal(p, p->root);
         if (!path || !*path || *path != '/')
                 return path && *path ? path : NULL;

@@ -206,6 +206,10 @@ static void time_only_counts_when_all_runs_are_worse(void **state)
                   "noise" },
                 { "one run as fast", { 104, 131, 132, 133, 134 }, 5, PG_ACTION_WARN, PG_PASS, "noise" },
                 { "too few", { 130, 131 }, 2, PG_ACTION_FAIL, PG_INCONCLUSIVE, "only 2 runs" },
+                { "few, disjoint", { 105, 131, 132 }, 3, PG_ACTION_FAIL, PG_INCONCLUSIVE, "noise" },
+                { "few, just 10 %", { 114, 131, 132 }, 3, PG_ACTION_FAIL, PG_INCONCLUSIVE, "noise" },
+                { "few, beyond", { 115, 131, 132 }, 3, PG_ACTION_FAIL, PG_FAIL, NULL }, // 115 > 1.1 * 104
+                { "many, disjoint", { 105, 131, 132, 133, 134 }, 5, PG_ACTION_FAIL, PG_FAIL, NULL },
                 { "within 10 %", { 105, 106, 107, 108, 109 }, 5, PG_ACTION_FAIL, PG_PASS, NULL },
         };
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

@@ -154,6 +154,29 @@ static void overlapping_runs_are_inconclusive(void **state)
         pair_destroy(&p);
 }
 
+/* Of three runs each, the lowest new share (31 of 131, 23.7 %) is within 5 points of the highest old one (20
+ * %); of five it need not be. */
+static void few_runs_must_all_be_beyond_the_limit(void **state)
+{
+        (void)state;
+        struct pair p = pair_create(3);
+        made_function(p.base, p.b, "hot", NULL, 0, 25, 25, 25);
+        made_function(p.base, p.b, "rest", NULL, 0, 100, 100, 100);
+        made_function(p.head, p.h, "hot", NULL, 0, 31, 60, 60);
+        made_function(p.head, p.h, "rest", NULL, 0, 100, 100, 100);
+        judge(&p);
+        expect(row_of(&p, "hot"), PG_INCONCLUSIVE, "noise of the runs");
+        pair_destroy(&p);
+        p = pair_create(5);
+        made_function(p.base, p.b, "hot", NULL, 0, 25, 25, 25, 25, 25);
+        made_function(p.base, p.b, "rest", NULL, 0, 100, 100, 100, 100, 100);
+        made_function(p.head, p.h, "hot", NULL, 0, 31, 60, 60, 60, 60);
+        made_function(p.head, p.h, "rest", NULL, 0, 100, 100, 100, 100, 100);
+        judge(&p);
+        expect(row_of(&p, "hot"), PG_FAIL, NULL);
+        pair_destroy(&p);
+}
+
 /* 20 % to 26 % are 6 points. By counting 3 x 70 samples a side: sqrt(0.23 * 0.77 * 2 / 210) = 4.1 points. */
 static void few_samples_show_no_small_rise(void **state)
 {
@@ -454,6 +477,7 @@ int main(void)
                 cmocka_unit_test(a_share_that_rose_because_the_rest_got_faster_passes),
                 cmocka_unit_test(exactly_the_limit_passes),
                 cmocka_unit_test(overlapping_runs_are_inconclusive),
+                cmocka_unit_test(few_runs_must_all_be_beyond_the_limit),
                 cmocka_unit_test(few_samples_show_no_small_rise),
                 cmocka_unit_test(too_few_samples_judge_nothing),
                 cmocka_unit_test(profiles_of_two_kinds_are_not_compared),
