@@ -155,7 +155,7 @@ static bool report(const struct run_args *args, char **argv, const struct pg_sna
                    const struct pg_measured_all *m, const struct pg_gate *gate, enum pg_exit status,
                    struct pg_error *err)
 {
-        struct pg_report_profiles *profiles;
+        struct pg_report_profiles *profiles = NULL;
         PG_AUTO_BUF struct pg_buf command = { 0 };
         if (!align_profiles(gate, m, &profiles, err) || !pg_reproduce(argv, &command, err))
                 return false;

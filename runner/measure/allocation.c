@@ -230,7 +230,7 @@ static bool attribute(struct pg_session *s, const struct pg_captured *c, struct 
         __attribute__((cleanup(pg_code_map_destroyp))) struct pg_code_map *map = pg_code_map_create(s->arena);
         if (!map)
                 return pg_fail_nomem(err);
-        struct site_sum *sums;
+        struct site_sum *sums = NULL;
         return collect_sites(map, c, s->arena, &sums, err) && pg_code_map_symbolize(map, err) &&
                keep_sites(s, map, sums, err) && build_profile(s, map, sums, err);
 }
