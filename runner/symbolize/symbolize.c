@@ -4,7 +4,7 @@
  *
  * A module is opened on first use and kept. Its names come from the symbol table (its own, or that of the
  * separate debug file), then from stubs, then from DWARF; an address that none of them knows is named by
- * module and offset, never by the nearest symbol.
+ * module and offset (of its function's start, where the unwind table knows it), never by the nearest symbol.
  */
 #include "runner/symbolize/symbolize.h"
 
@@ -14,6 +14,7 @@
 #include "runner/base/cleanup.h"
 #include "runner/symbolize/dwarf.h"
 #include "runner/symbolize/elf_file.h"
+#include "runner/symbolize/fde_ranges.h"
 #include "runner/symbolize/names.h"
 #include "runner/symbolize/plt.h"
 #include "runner/symbolize/symtab.h"
@@ -24,6 +25,7 @@ struct module {
         struct pg_elf file, debug;
         struct pg_symtab symbols;
         struct pg_plt plt;
+        struct pg_fde_ranges ranges;
         struct pg_dwarf *dwarf; // of the debug file, else of the file; NULL when neither has any
         const char *build_id;
 };
@@ -103,6 +105,7 @@ static bool load_module(struct module *m)
         if (!has_dwarf && m->file.fd >= 0)
                 pg_elf_find_debug(m->file.elf, m->path, "/usr/lib/debug", &m->debug);
         m->dwarf = pg_dwarf_create(m->debug.elf ? m->debug.elf : m->file.elf);
+        pg_fde_ranges_load(m->file.elf, &m->ranges);
         return load_symbols(m) && pg_plt_load(m->file.elf, &m->plt);
 }
 
@@ -180,8 +183,10 @@ static bool fill_frame(struct pg_symbolizer *s, const struct pg_dwarf_frame *fro
         return true;
 }
 
+/* Addresses of one nameless function get one name where the unwind table tells its start. */
 static const char *offset_name(struct pg_symbolizer *s, const struct module *m, uint64_t address)
 {
+        pg_fde_ranges_find(&m->ranges, address, &address);
         if (!*m->path)
                 return pg_arena_printf(s->arena, "0x%llx", (unsigned long long)address);
         return pg_arena_printf(s->arena, "%s+0x%llx", pg_module_name(m->path), (unsigned long long)address);

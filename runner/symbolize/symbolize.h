@@ -3,7 +3,9 @@
  * symbolize.h - addresses in ELF files to functions, files and lines; offline, one module at a time.
  *
  * Sources in order: .symtab of the file or of its separate debug file (build-id, then debuglink with CRC),
- * .dynsym, else "module+0xoffset". Never asks the network. Files and lines by libdw.
+ * .dynsym, else "module+0xoffset"
+ * with the start of the function around it where .eh_frame_hdr tells it. Never asks the network. Files and
+ * lines by libdw.
  */
 #ifndef PG_SYMBOLIZE_SYMBOLIZE_H
 #define PG_SYMBOLIZE_SYMBOLIZE_H
