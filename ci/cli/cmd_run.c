@@ -110,7 +110,7 @@ static enum pg_exit status_of(const struct run_args *args, const struct pg_gate 
 {
         enum pg_exit status = (enum pg_exit)gate->exit_code;
         bool wanted = args->save_path || args->allow_missing;
-        if (!gate->has_base && status != PG_EXIT_REGRESSION)
+        if (!gate->has_base && status != PG_EXIT_REGRESSION && status != PG_EXIT_NOTHING)
                 status = !wanted                                     ? PG_EXIT_NOTHING
                          : args->baseline_path && args->fail_on_warn ? PG_EXIT_WARNING
                                                                      : PG_EXIT_PASS;
@@ -137,10 +137,12 @@ static bool save_baseline(const struct run_args *args, const struct pg_snapshot 
 {
         if (!args->save_path)
                 return true;
-        if (status == PG_EXIT_REGRESSION || status == PG_EXIT_TARGET || s->n_benchmarks == 0) {
+        if (status == PG_EXIT_REGRESSION || status == PG_EXIT_TARGET || status == PG_EXIT_NOTHING ||
+            s->n_benchmarks == 0) {
                 fprintf(stderr, "perfgate: '%s' was not written: %s\n", args->save_path,
                         status == PG_EXIT_REGRESSION ? "the run regressed (perfgate baseline refresh "
                                                        "--accept \"why\" takes it all the same)"
+                        : status == PG_EXIT_NOTHING  ? "nothing was evaluated"
                                                      : "a target failed");
                 return true;
         }

@@ -141,12 +141,14 @@ static bool measure_each(struct state *st, struct pg_error *err)
                 struct pg_error failed = { 0 };
                 pg_progress_begin(&st->progress, st->plan->workloads[i].name, i);
                 bool ok = measure_one(st, i, &failed);
-                pg_progress_end(&st->progress, !ok && failed.code == PG_ETARGET ? failed.text : NULL);
+                pg_progress_end(&st->progress, ok, !ok && failed.code == PG_ETARGET ? failed.text : NULL);
                 if (!ok && failed.code == PG_ETARGET && !note_failure(st, &failed, err))
                         return false;
                 if (!ok && failed.code != PG_ETARGET) {
+                        if (!pg_stop_check(err))
+                                return false; // which signal it was
                         *err = failed;
-                        return pg_stop ? pg_stop_check(err) : false;
+                        return false;
                 }
         }
         return true;

@@ -48,7 +48,7 @@ void pg_progress_step(void *user, const char *what, uint32_t done, uint32_t tota
         fflush(stderr);
 }
 
-void pg_progress_end(struct pg_progress *p, const char *failure)
+void pg_progress_end(struct pg_progress *p, bool measured, const char *failure)
 {
         if (p->terminal && !p->quiet)
                 fprintf(stderr, "\r\033[K");
@@ -56,7 +56,7 @@ void pg_progress_end(struct pg_progress *p, const char *failure)
         pg_format_duration(pg_now_ns() - p->start_ns, took);
         if (failure)
                 fprintf(stderr, "perfgate: %s\n", failure);
-        else if (!p->terminal && !p->quiet)
+        else if (measured && !p->terminal && !p->quiet)
                 fprintf(stderr, "perfgate: [%zu/%zu] %s measured in %s\n", p->index + 1, p->count, p->name,
                         took);
         fflush(stderr);

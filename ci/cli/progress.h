@@ -27,6 +27,6 @@ void pg_progress_begin(struct pg_progress *p, const char *name, size_t index);
 /** For pg_measure_options.progress; user is the struct. */
 void pg_progress_step(void *user, const char *what, uint32_t done, uint32_t total, uint64_t left_ns);
 /** Clears the line; elsewhere says that the benchmark is done (or failed: with the reason). */
-void pg_progress_end(struct pg_progress *p, const char *failure);
+void pg_progress_end(struct pg_progress *p, bool measured, const char *failure);
 
 #endif
