@@ -84,7 +84,7 @@ test('a regression is red with status 2, an annotation and the summary', () => {
   assert.equal(state.status, 2, state.log);
   assert.deepEqual([state.outputs.verdict, state.outputs['exit-code']], ['fail', '2']);
   assert.deepEqual([allocations(state).baseline, allocations(state).current], [1000, 1100]);
-  assert.ok(annotations(state).some((a) => a.command === 'error' && /allocations/.test(a.message)), state.log);
+  assert.ok(annotations(state).some((a) => a.command === 'error' && a.properties.title === 'work: allocations' && /1,000 -> 1,100/.test(a.message)), state.log);
   assert.match(state.summary, /allocations/);
   assert.equal(state.summary.trim(), readFileSync(state.outputs.summary, 'utf8').trim());
 });
