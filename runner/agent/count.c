@@ -9,6 +9,7 @@
  */
 #include "runner/agent/count.h"
 
+#include <dlfcn.h>
 #include <linux/membarrier.h>
 
 #include "runner/agent/modules.h"
@@ -276,10 +277,19 @@ static void count_event(const struct event *e)
                 count_shared(e);
 }
 
+/* An allocator that asks for memory the first time it is asked for a size must not come back here for it. */
+static int64_t usable_size(void *p)
+{
+        count_self.paused++;
+        int64_t n = (int64_t)real.usable_size(p);
+        count_self.paused--;
+        return n;
+}
+
 __attribute__((noinline)) void count_block_without_cell(void *p, uint64_t bytes, uint64_t pc)
 {
         if (counts_without_cell() && !real_is_early(p))
-                count_event(&(struct event){ 1, bytes, 0, (int64_t)real.usable_size(p), pc });
+                count_event(&(struct event){ 1, bytes, 0, usable_size(p), pc });
 }
 
 __attribute__((noinline)) void count_freed_without_cell(int64_t bytes)
@@ -291,13 +301,13 @@ __attribute__((noinline)) void count_freed_without_cell(int64_t bytes)
 __attribute__((noinline)) void count_free_without_cell(void *p)
 {
         if (counts_without_cell())
-                count_freed_without_cell((int64_t)real.usable_size(p));
+                count_freed_without_cell(usable_size(p));
 }
 
 __attribute__((noinline)) void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes,
                                                                uint64_t pc)
 {
-        int64_t new_bytes = p ? (int64_t)real.usable_size(p) : 0;
+        int64_t new_bytes = p ? usable_size(p) : 0;
         if (counts_without_cell())
                 count_event(&(struct event){ p != NULL, p ? bytes : 0, 1, new_bytes - old_bytes, pc });
 }
@@ -314,8 +324,26 @@ static void prepare(void)
         raw_call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0, 0, 0, 0);
 }
 
+/* Brings an allocator that is not libc's through its first calls (tcmalloc allocates in the first
+ * malloc_usable_size). Libc's needs none of it, and its heap stays untouched. */
+static void warm_up(void)
+{
+        struct dl_find_object libc, allocator;
+        if (_dl_find_object((void *)(uintptr_t)real.fork, &libc) != 0 ||
+            _dl_find_object((void *)(uintptr_t)real.malloc, &allocator) != 0 ||
+            libc.dlfo_link_map == allocator.dlfo_link_map)
+                return;
+        uint32_t generation = count_pause();
+        void *p = real.malloc(1);
+        if (p)
+                real.usable_size(p);
+        real.free(p);
+        count_resume(generation);
+}
+
 void count_start(void)
 {
+        warm_up();
         prepare();
         struct pg_cell *c = count_adopt();
         if (!c)

@@ -19,23 +19,18 @@ static void check(bool ok, const char *what)
         exit(99);
 }
 
-static const char *beside(const char *folder, const char *name)
-{
-        static char paths[4][1024];
-        static unsigned next;
-        char *p = paths[next++ % 4];
-        snprintf(p, sizeof(paths[0]), "%s/%s", folder, name);
-        return p;
-}
-
 const char *agent_path(void)
 {
-        return beside(PG_BUILD_DIR, "libperfgate-agent.so");
+        return PG_BUILD_DIR "/libperfgate-agent.so";
 }
 
 const char *target(const char *name)
 {
-        return beside(PG_BUILD_DIR "/targets", name);
+        static char paths[32][512];
+        static unsigned next;
+        char *p = paths[next++ % 32];
+        snprintf(p, sizeof(paths[0]), "%s/%s", PG_BUILD_DIR "/fixtures", name);
+        return p;
 }
 
 static void exec_child(const char *const *argv, const char *value, prepare_function *prepare, int out)

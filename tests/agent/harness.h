@@ -19,7 +19,7 @@ struct counted {
         int64_t live;
 };
 
-/** Path of the agent and of a target program; static buffers of two. */
+/** Path of the agent, and of a target program: valid for the next 31 calls. */
 const char *agent_path(void);
 const char *target(const char *name);
 
