@@ -145,6 +145,7 @@ static void a_set_user_id_child_is_a_gap(void **state)
 /* At the fork all descriptors are taken: the child finds its slot without opening anything. */
 static void ten_descriptors(void)
 {
+        closefrom(3);
         setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 10, 10 });
 }
 
