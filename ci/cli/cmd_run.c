@@ -99,6 +99,20 @@ static bool load_baseline(const struct run_args *args, char **argv, struct pg_sn
         return true;
 }
 
+/* A part of the benchmarks is gated against the same part of the baseline: the others are not gone. */
+static void keep_selected(struct pg_snapshot *base, const struct run_args *args, const struct pg_plan *plan)
+{
+        size_t kept = 0;
+        for (size_t i = 0; i < base->n_benchmarks; i++) {
+                bool selected = args->plan.command
+                                        ? strcmp(base->benchmarks[i].name, plan->workloads[0].name) == 0
+                                        : pg_plan_selects(&args->plan, base->benchmarks[i].name);
+                if (selected)
+                        base->benchmarks[kept++] = base->benchmarks[i];
+        }
+        base->n_benchmarks = kept;
+}
+
 /* ---- after measuring ---- */
 
 /*
@@ -180,7 +194,8 @@ static bool judge_and_report(const struct run_args *args, char **argv, struct pg
 {
         PG_AUTO_GATE struct pg_gate *gate = NULL;
         plan->gate.strict = args->strict;
-        plan->gate.fail_on_warn = args->fail_on_warn;
+        plan->gate.fail_on_warn =
+                args->fail_on_warn;
         if (!pg_stop_check(err) || !pg_gate_judge(base, m->snapshot, &plan->gate, &gate, err))
                 return false;
         *ret = status_of(args, gate, m);
@@ -209,6 +224,8 @@ static bool run(int argc, char **argv, enum pg_exit *ret, struct pg_error *err)
                 *ret = PG_EXIT_NOTHING;
                 return true;
         }
+        if (base)
+                keep_selected(base, &args, plan);
         const struct pg_measure_all_args measuring = { args.output.output_dir, args.output.quiet };
         struct pg_measured_all m;
         if (!pg_outputs_prepare(args.output.output_dir, err) || !pg_measure_all(plan, &measuring, &m, err))

@@ -29,14 +29,6 @@ static struct pg_plan *create(void)
         return p;
 }
 
-static void merge(struct pg_thresholds *t, const struct pg_thresholds *inner)
-{
-        for (int i = 0; i < PG_METRIC_COUNT; i++) {
-                t->of[i] = pg_threshold_merge(&t->of[i], &inner->of[i]);
-                t->set[i] |= inner->set[i];
-        }
-}
-
 /* Defaults, then the file's, then a benchmark's own, then the command line's. */
 static bool limits_for(const struct pg_config *config, const struct pg_thresholds *own,
                        const struct pg_option_list *overrides, struct pg_thresholds *ret,
@@ -44,9 +36,9 @@ static bool limits_for(const struct pg_config *config, const struct pg_threshold
 {
         *ret = pg_default_thresholds;
         if (config)
-                merge(ret, &config->thresholds);
+                *ret = pg_thresholds_merge(ret, &config->thresholds);
         if (own)
-                merge(ret, own);
+                *ret = pg_thresholds_merge(ret, own);
         for (size_t i = 0; i < overrides->n; i++)
                 if (!pg_thresholds_override(ret, overrides->values[i], err))
                         return pg_context(err, "--threshold");
@@ -130,18 +122,18 @@ static bool add_command(struct pg_plan *p, const struct pg_plan_args *args, stru
         return add(p, args, &b, err);
 }
 
-static bool selected(const struct pg_option_list *filters, const char *name)
+bool pg_plan_selects(const struct pg_plan_args *args, const char *name)
 {
-        for (size_t i = 0; i < filters->n; i++)
-                if (fnmatch(filters->values[i], name, 0) == 0)
+        for (size_t i = 0; i < args->filters.n; i++)
+                if (fnmatch(args->filters.values[i], name, 0) == 0)
                         return true;
-        return filters->n == 0;
+        return args->filters.n == 0;
 }
 
 static bool add_configured(struct pg_plan *p, const struct pg_plan_args *args, struct pg_error *err)
 {
         for (size_t i = 0; i < p->config->n_benchmarks; i++)
-                if (selected(&args->filters, p->config->benchmarks[i].workload.name) &&
+                if (pg_plan_selects(args, p->config->benchmarks[i].workload.name) &&
                     !add(p, args, &p->config->benchmarks[i], err))
                         return false;
         return true;

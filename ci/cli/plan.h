@@ -93,6 +93,9 @@ PG_DEFINE_CLEANUP(struct pg_plan, pg_plan_destroy)
  */
 PG_MUST_CHECK bool pg_plan_make(const struct pg_plan_args *args, struct pg_plan **ret, struct pg_error *err);
 
+/** True when the filters let a benchmark of that name through. */
+bool pg_plan_selects(const struct pg_plan_args *args, const char *name);
+
 /** Limits only, for comparing stored files: the configuration if there is one (or must be, when config_path
  * is set). */
 PG_MUST_CHECK bool pg_plan_limits(const char *config_path, const struct pg_option_list *thresholds,

@@ -120,6 +120,17 @@ const char *pg_verdict_word(enum pg_verdict v)
         return words[v];
 }
 
+/* Nobody asked for a comparison: the first run, a look into a file. */
+static bool only_measured(const struct pg_report *r)
+{
+        return !r->error && r->gate && !r->gate->has_base && !r->baseline_path && r->gate->verdict == PG_WARN;
+}
+
+const char *pg_report_word(const struct pg_report *r)
+{
+        return only_measured(r) ? "MEASURED" : pg_verdict_word(pg_report_verdict(r));
+}
+
 static const char *plural(size_t n)
 {
         return n == 1 ? "" : "s";
@@ -151,6 +162,9 @@ const char *pg_report_headline(struct pg_arena *a, const struct pg_report *r)
         size_t rows = g->n_fail + g->n_warn + g->n_pass + g->n_inconclusive, n = judged_benchmarks(g);
         if (g->verdict == PG_FAIL)
                 return pg_arena_printf(a, "%zu of %zu metric%s regressed", g->n_fail, rows, plural(rows));
+        if (only_measured(r))
+                return pg_arena_printf(a, "%zu benchmark%s, not compared with a baseline", g->n_benchmarks,
+                                       plural(g->n_benchmarks));
         if (g->reason)
                 return pg_arena_printf(a, "%s", g->reason);
         if (g->verdict == PG_INCONCLUSIVE)

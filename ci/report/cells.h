@@ -41,6 +41,8 @@ const char *pg_culprit_place(struct pg_arena *a, const struct pg_culprit *c);
 enum pg_verdict pg_report_verdict(const struct pg_report *r);
 /** "2 of 14 metrics regressed": what comes behind the verdict; in arena a. NULL when out of memory. */
 const char *pg_report_headline(struct pg_arena *a, const struct pg_report *r);
+/** The first word of a report: the verdict's, or "MEASURED" when nobody asked for a comparison. */
+const char *pg_report_word(const struct pg_report *r);
 /** "FAIL", "WARN", "PASS", "INCONCLUSIVE", "ERROR". */
 const char *pg_verdict_word(enum pg_verdict v);
 

@@ -242,7 +242,7 @@ bool pg_report_markdown(const struct pg_report *r, struct pg_buf *out, struct pg
                       v == PG_PASS                    ? "✅"
                       : v == PG_FAIL || v == PG_ERROR ? "❌"
                                                       : "⚠️",
-                      pg_verdict_word(v));
+                      pg_report_word(r));
         put_text(&p, headline ? headline : "");
         if (r->exit_code)
                 pg_buf_printf(out, " (exit %d)", r->exit_code);

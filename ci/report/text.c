@@ -393,7 +393,8 @@ static const char *worst_text(struct page *p, size_t room)
 static void put_headline(struct page *p)
 {
         enum pg_verdict v = pg_report_verdict(p->report);
-        const char *word = pg_verdict_word(v), *headline = kept(p, pg_report_headline(p->arena, p->report));
+        const char *word = pg_report_word(p->report),
+                   *headline = kept(p, pg_report_headline(p->arena, p->report));
         size_t indent = strlen(word) + GAP;
         if (p->style->color)
                 pg_buf_puts(p->out, BOLD);

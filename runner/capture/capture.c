@@ -48,17 +48,14 @@ static bool fill(struct pg_capture *c, const struct pg_file_header *h, struct pg
         return true;
 }
 
-static void describe(struct pg_capture *c, const struct pg_file_header *h, const char *socket_name)
+static void describe(struct pg_capture *c, const struct pg_file_header *h)
 {
-        int n = snprintf(c->value, sizeof(c->value), "fd=/proc/%d/fd/%d,key=%016" PRIx64 ",mode=%s,rate=%u",
-                         (int)getpid(), c->fd, h->key, h->mode == PG_MODE_SAMPLE ? "sample" : "count",
-                         h->rate_hz);
-        if (socket_name)
-                snprintf(c->value + n, sizeof(c->value) - (size_t)n, ",socket=%s", socket_name);
+        snprintf(c->value, sizeof(c->value), "fd=/proc/%d/fd/%d,key=%016" PRIx64 ",mode=%s,rate=%u",
+                 (int)getpid(), c->fd, h->key, h->mode == PG_MODE_SAMPLE ? "sample" : "count", h->rate_hz);
 }
 
-bool pg_capture_create(enum pg_capture_mode mode, uint32_t rate_hz, const char *socket_name,
-                       struct pg_capture **ret, struct pg_error *err)
+bool pg_capture_create(enum pg_capture_mode mode, uint32_t rate_hz, struct pg_capture **ret,
+                       struct pg_error *err)
 {
         PG_AUTO_CAPTURE struct pg_capture *c = calloc(1, sizeof(*c));
         if (!c)
@@ -77,7 +74,7 @@ bool pg_capture_create(enum pg_capture_mode mode, uint32_t rate_hz, const char *
                 return pg_fail_os(err, "cannot get random bytes");
         if (!fill(c, &h, err))
                 return false;
-        describe(c, &h, socket_name);
+        describe(c, &h);
         *ret = c;
         c = NULL;
         return true;

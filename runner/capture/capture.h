@@ -15,9 +15,9 @@
 
 struct pg_capture;
 
-/** Creates the memory file for one pass. rate_hz and socket_name are for PG_MODE_SAMPLE (else 0 and NULL). */
-PG_MUST_CHECK bool pg_capture_create(enum pg_capture_mode mode, uint32_t rate_hz, const char *socket_name,
-                                     struct pg_capture **ret, struct pg_error *err);
+/** Creates the memory file for one pass. rate_hz is for PG_MODE_SAMPLE, else 0. */
+PG_MUST_CHECK bool pg_capture_create(enum pg_capture_mode mode, uint32_t rate_hz, struct pg_capture **ret,
+                                     struct pg_error *err);
 /** Unmaps and closes; takes NULL. */
 void pg_capture_destroy(struct pg_capture *c);
 PG_DEFINE_CLEANUP(struct pg_capture, pg_capture_destroy)

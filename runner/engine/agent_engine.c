@@ -45,7 +45,7 @@ static bool fill_session(struct pg_engine_session *s, const struct pg_engine_req
         static const char *const clock_keys[] = {
                 [PG_CLOCK_BEST] = "", [PG_CLOCK_EVENT] = ",clock=event", [PG_CLOCK_TIMER] = ",clock=timer"
         };
-        if (!pg_capture_create(PG_MODE_SAMPLE, request->rate_hz, NULL, &s->capture, err))
+        if (!pg_capture_create(PG_MODE_SAMPLE, request->rate_hz, &s->capture, err))
                 return false;
         s->agent_path = pg_arena_strdup(s->arena, request->agent_path);
         s->environment[0] = pg_arena_printf(s->arena, "%s=%s%s", PG_AGENT_VARIABLE,

@@ -252,7 +252,7 @@ static bool count_once(struct pg_session *s, struct pg_captured **ret, int *ret_
         PG_AUTO_CAPTURE struct pg_capture *capture = NULL;
         const char *const *environment;
         struct pg_launch_result result;
-        if (!pg_capture_create(PG_MODE_COUNT, 0, NULL, &capture, err) ||
+        if (!pg_capture_create(PG_MODE_COUNT, 0, &capture, err) ||
             !counting_environment(s, capture, &environment, err) ||
             !pg_session_run(s, "counting", environment, true, &result, err) ||
             !pg_capture_read(capture, s->arena, ret, err))

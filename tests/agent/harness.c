@@ -95,7 +95,7 @@ void run_counted(const char *const *argv, prepare_function *prepare, struct coun
         memset(ret, 0, sizeof(*ret));
         ret->arena = pg_arena_create();
         check(ret->arena, "arena");
-        check(pg_capture_create(PG_MODE_COUNT, 0, NULL, &c, &err), err.text);
+        check(pg_capture_create(PG_MODE_COUNT, 0, &c, &err), err.text);
         run(argv, pg_capture_agent_value(c), prepare, ret);
         check(pg_capture_read(c, ret->arena, &ret->captured, &err), err.text);
         add_up(ret);
