@@ -32,6 +32,16 @@ static uint64_t left_in_all(const struct pg_progress *p, uint32_t done, uint32_t
         return share > 0 ? (uint64_t)((double)spent_ns * (1 - share) / share) : 0;
 }
 
+/* Whole seconds or minutes: an estimate has no more digits. */
+static void format_left(uint64_t ns, char out[PG_NUMBER_MAX])
+{
+        unsigned long long s = ns / PG_NS_PER_S + 1;
+        if (s < 100)
+                snprintf(out, PG_NUMBER_MAX, "%llu s", s);
+        else
+                snprintf(out, PG_NUMBER_MAX, "%llu min", (s + 30) / 60);
+}
+
 void pg_progress_step(void *user, const char *what, uint32_t done, uint32_t total, uint64_t left_ns)
 {
         struct pg_progress *p = user;
@@ -41,7 +51,7 @@ void pg_progress_step(void *user, const char *what, uint32_t done, uint32_t tota
         p->shown_ns = now;
         char left[PG_NUMBER_MAX] = "";
         if (left_ns)
-                pg_format_duration((left_in_all(p, done, total) / PG_NS_PER_S + 1) * PG_NS_PER_S, left);
+                format_left(left_in_all(p, done, total), left);
         fprintf(stderr, "\r\033[K[%zu/%zu] %.40s  %s, run %u of %u%s%s%s", p->index + 1, p->count, p->name,
                 what, done + 1 > total ? total : done + 1, total, left[0] ? ", about " : "", left,
                 left[0] ? " left" : "");
