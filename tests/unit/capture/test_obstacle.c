@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_obstacle.c - programs made for it, ELF headers by hand, and what every system has.
+ */
+#include "tests/unit/assert_near.h"
+
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner/capture/capture.h"
+
+static const char *obstacle_of_bytes(const void *bytes, size_t n)
+{
+        char path[] = "/tmp/perfgate-test-XXXXXX";
+        int fd = mkstemp(path);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, bytes, n), (ssize_t)n);
+        close(fd);
+        const char *why = pg_capture_obstacle(path, NULL);
+        unlink(path);
+        return why;
+}
+
+static void ordinary_programs_have_none(void **state)
+{
+        (void)state;
+        assert_null(pg_capture_obstacle(FIXTURES "/alloc_tree", NULL));
+        assert_null(pg_capture_obstacle("/bin/sh", NULL));
+        assert_null(pg_capture_obstacle("/usr/bin/jq", NULL));
+        assert_null(pg_capture_obstacle("/nonexistent", NULL));
+        assert_null(pg_capture_obstacle("/", NULL));
+}
+
+static void what_keeps_the_agent_out_is_named(void **state)
+{
+        (void)state;
+        assert_string_equal(pg_capture_obstacle(FIXTURES "/alloc_tree_static", NULL), "statically linked");
+        assert_string_equal(pg_capture_obstacle(FIXTURES "/alloc_inside", NULL),
+                            "its allocator is inside the program");
+}
+
+static void a_script_is_its_interpreter(void **state)
+{
+        (void)state;
+        static const char script[] = "#! " FIXTURES "/alloc_tree_static -x\n", shell[] = "#!/bin/sh\n";
+        assert_string_equal(obstacle_of_bytes(script, sizeof(script) - 1), "statically linked");
+        assert_null(obstacle_of_bytes(shell, sizeof(shell) - 1));
+}
+
+static void headers_of_other_machines(void **state)
+{
+        (void)state;
+        Elf32_Ehdr narrow = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, EV_CURRENT },
+                              .e_type = ET_EXEC,
+                              .e_machine = EM_386,
+                              .e_version = EV_CURRENT,
+                              .e_ehsize = sizeof(narrow) };
+        Elf64_Ehdr other = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+                             .e_type = ET_EXEC,
+                             .e_machine = EM_S390,
+                             .e_version = EV_CURRENT,
+                             .e_ehsize = sizeof(other) };
+        assert_string_equal(obstacle_of_bytes(&narrow, sizeof(narrow)), "a 32-bit program");
+        assert_string_equal(obstacle_of_bytes(&other, sizeof(other)), "a program for another processor");
+        assert_null(obstacle_of_bytes("\177ELF", 4));
+        assert_null(obstacle_of_bytes("", 0));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(ordinary_programs_have_none),
+                cmocka_unit_test(what_keeps_the_agent_out_is_named),
+                cmocka_unit_test(a_script_is_its_interpreter),
+                cmocka_unit_test(headers_of_other_machines),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
