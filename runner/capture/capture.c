@@ -20,6 +20,7 @@
 
 struct pg_capture {
         int fd;
+        enum pg_capture_mode mode;
         char value[256];
 };
 
@@ -61,6 +62,7 @@ bool pg_capture_create(enum pg_capture_mode mode, uint32_t rate_hz, struct pg_ca
         if (!c)
                 return pg_fail_nomem(err);
         c->fd = -1;
+        c->mode = mode;
         struct pg_file_header h = {
                 .magic = PG_CAPTURE_MAGIC,
                 .version = PG_CAPTURE_VERSION,
@@ -118,7 +120,7 @@ bool pg_capture_read(struct pg_capture *c, struct pg_arena *a, struct pg_capture
         struct pg_journal journal;
         if (!pg_decode(&source, a, &captured, &journal, err))
                 return false;
-        if (!pg_gaps_explain(captured, &journal, a))
+        if (!pg_gaps_explain(captured, &journal, c->mode, a))
                 return pg_fail_nomem(err);
         *ret = captured;
         return true;

@@ -18,7 +18,7 @@ struct pg_capture;
 /** Creates the memory file for one pass. rate_hz is for PG_MODE_SAMPLE, else 0. */
 PG_MUST_CHECK bool pg_capture_create(enum pg_capture_mode mode, uint32_t rate_hz, struct pg_capture **ret,
                                      struct pg_error *err);
-/** Unmaps and closes; takes NULL. */
+/** Closes the file; takes NULL. */
 void pg_capture_destroy(struct pg_capture *c);
 PG_DEFINE_CLEANUP(struct pg_capture, pg_capture_destroy)
 #define PG_AUTO_CAPTURE __attribute__((cleanup(pg_capture_destroyp)))
@@ -93,11 +93,11 @@ PG_MUST_CHECK bool pg_capture_decode(const void *bytes, size_t size, struct pg_a
                                      struct pg_captured **ret, struct pg_error *err);
 
 /**
- * Why the agent cannot measure the program at path (an existing executable), or NULL when nothing speaks
- * against it: "statically linked", "set-user-ID", "its allocator is inside the program (jemalloc)", "a 32-bit
- * program", "a Go program". Reads the ELF file; a script is judged by its interpreter. The text is static or
- * lives in a.
+ * Why the agent cannot measure the program at path (an existing executable) in that mode, or NULL when
+ * nothing speaks against it: "statically linked", "set-user-ID", "a 32-bit program", "a Go program", and for
+ * counting "its allocator is inside the program (jemalloc)". Reads the ELF file; a script is judged by its
+ * interpreter. The text is static.
  */
-const char *pg_capture_obstacle(const char *path, struct pg_arena *a);
+const char *pg_capture_obstacle(const char *path, enum pg_capture_mode mode);
 
 #endif

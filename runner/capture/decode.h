@@ -37,9 +37,9 @@ PG_MUST_CHECK bool pg_decode(const struct pg_source *s, struct pg_arena *a, stru
 /** Puts into c the gaps that the journal tells. false: out of memory. */
 PG_MUST_CHECK bool pg_gaps_find(struct pg_captured *c, const struct pg_journal *journal, struct pg_arena *a);
 /** Looks at the programs' files: why each gap is one, programs that libc started and the agent cannot enter,
- * and allocators inside programs that did report. false: out of memory. */
+ * and, when they count, allocators inside programs that did report. false: out of memory. */
 PG_MUST_CHECK bool pg_gaps_explain(struct pg_captured *c, const struct pg_journal *journal,
-                                   struct pg_arena *a);
+                                   enum pg_capture_mode mode, struct pg_arena *a);
 
 /** The allocator inside the program at path ("its allocator is inside the program (jemalloc)"), or NULL. */
 const char *pg_bundled_allocator(const char *path);

@@ -114,25 +114,26 @@ static bool is_first_of_program(const struct pg_captured *c, size_t index)
         return true;
 }
 
-static void explain_gaps(struct pg_captured *c, struct pg_arena *a)
+static void explain_gaps(struct pg_captured *c, enum pg_capture_mode mode)
 {
         for (size_t i = 0; i < c->n_gaps; i++) {
                 struct pg_captured_gap *g = &c->gaps[i];
                 const char *why =
-                        g->why == did_not_load && g->path[0] ? pg_capture_obstacle(g->path, a) : NULL;
+                        g->why == did_not_load && g->path[0] ? pg_capture_obstacle(g->path, mode) : NULL;
                 if (why)
                         g->why = why;
         }
 }
 
 /* All of them name the shell: one answer serves all. */
-static bool check_programs_by_libc(struct pg_captured *c, const struct pg_journal *j, struct pg_arena *a)
+static bool check_programs_by_libc(struct pg_captured *c, const struct pg_journal *j,
+                                   enum pg_capture_mode mode, struct pg_arena *a)
 {
         for (size_t i = 0; i < j->n_entries; i++) {
                 const struct pg_journal_entry *e = &j->entries[i];
                 if (e->pid != PG_STARTED_BY_LIBC)
                         continue;
-                const char *why = pg_capture_obstacle(e->path, a);
+                const char *why = pg_capture_obstacle(e->path, mode);
                 return !why || add_gap(c, a, (struct pg_captured_gap){ 0, e->path, why });
         }
         return true;
@@ -149,8 +150,10 @@ static bool find_bundled_allocators(struct pg_captured *c, struct pg_arena *a)
         return true;
 }
 
-bool pg_gaps_explain(struct pg_captured *c, const struct pg_journal *j, struct pg_arena *a)
+bool pg_gaps_explain(struct pg_captured *c, const struct pg_journal *j, enum pg_capture_mode mode,
+                     struct pg_arena *a)
 {
-        explain_gaps(c, a);
-        return check_programs_by_libc(c, j, a) && find_bundled_allocators(c, a);
+        explain_gaps(c, mode);
+        return check_programs_by_libc(c, j, mode, a) &&
+               (mode != PG_MODE_COUNT || find_bundled_allocators(c, a));
 }

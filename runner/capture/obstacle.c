@@ -170,7 +170,7 @@ static Elf64_Half own_machine(void)
 #endif
 }
 
-static const char *elf_obstacle(Elf *e)
+static const char *elf_obstacle(Elf *e, enum pg_capture_mode mode)
 {
         GElf_Ehdr h;
         if (!gelf_getehdr(e, &h))
@@ -190,7 +190,7 @@ static const char *elf_obstacle(Elf *e)
                 return "statically linked";
         if (p.is_musl)
                 return "linked with another C library (musl)";
-        return find_allocator(e);
+        return mode == PG_MODE_COUNT ? find_allocator(e) : NULL;
 }
 
 /* The loader ignores a preload where the program gets rights that its caller lacks. */
@@ -253,9 +253,8 @@ static Elf *begin(int fd)
         return e;
 }
 
-const char *pg_capture_obstacle(const char *path, struct pg_arena *a)
+const char *pg_capture_obstacle(const char *path, enum pg_capture_mode mode)
 {
-        (void)a;
         PG_AUTO_CLOSE int fd = open_program(path);
         if (fd < 0)
                 return NULL;
@@ -263,7 +262,7 @@ const char *pg_capture_obstacle(const char *path, struct pg_arena *a)
         if (why)
                 return why;
         PG_AUTO_ELF Elf *e = begin(fd);
-        return e ? elf_obstacle(e) : NULL;
+        return e ? elf_obstacle(e, mode) : NULL;
 }
 
 const char *pg_bundled_allocator(const char *path)

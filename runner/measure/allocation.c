@@ -317,7 +317,7 @@ static bool open_all(struct pg_session *s, size_t runs, struct pg_error *err)
 
 bool pg_pass_allocation(struct pg_session *s, struct pg_error *err)
 {
-        const char *obstacle = s->program ? pg_capture_obstacle(s->program, s->arena) : NULL;
+        const char *obstacle = s->program ? pg_capture_obstacle(s->program, PG_MODE_COUNT) : NULL;
         if (obstacle) {
                 pg_session_unavailable(s, PG_PASS_ALLOCATION, obstacle);
                 return true;

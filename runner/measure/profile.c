@@ -254,7 +254,7 @@ static bool sample_runs(struct pg_session *s, struct tally *t, struct pg_error *
 
 bool pg_pass_profile(struct pg_session *s, struct pg_error *err)
 {
-        const char *obstacle = s->program ? pg_capture_obstacle(s->program, s->arena) : NULL;
+        const char *obstacle = s->program ? pg_capture_obstacle(s->program, PG_MODE_SAMPLE) : NULL;
         if (obstacle) {
                 pg_session_unavailable(s, PG_PASS_PROFILE, obstacle);
                 return true;

@@ -139,7 +139,7 @@ static void a_set_user_id_child_is_a_gap(void **state)
         unlink(program);
         rmdir(folder);
         if (!root) // only root can make a file another user's; a system program is one
-                assert_string_equal(pg_capture_obstacle("/bin/su", NULL), "set-user-ID");
+                assert_string_equal(pg_capture_obstacle("/bin/su", PG_MODE_COUNT), "set-user-ID");
 }
 
 /* At the fork all descriptors are taken: the child finds its slot without opening anything. */

@@ -20,7 +20,7 @@ static const char *obstacle_of_bytes(const void *bytes, size_t n)
         assert_true(fd >= 0);
         assert_int_equal(write(fd, bytes, n), (ssize_t)n);
         close(fd);
-        const char *why = pg_capture_obstacle(path, NULL);
+        const char *why = pg_capture_obstacle(path, PG_MODE_COUNT);
         unlink(path);
         return why;
 }
@@ -28,19 +28,29 @@ static const char *obstacle_of_bytes(const void *bytes, size_t n)
 static void ordinary_programs_have_none(void **state)
 {
         (void)state;
-        assert_null(pg_capture_obstacle(FIXTURES "/alloc_tree", NULL));
-        assert_null(pg_capture_obstacle("/bin/sh", NULL));
-        assert_null(pg_capture_obstacle("/usr/bin/jq", NULL));
-        assert_null(pg_capture_obstacle("/nonexistent", NULL));
-        assert_null(pg_capture_obstacle("/", NULL));
+        assert_null(pg_capture_obstacle(FIXTURES "/alloc_tree", PG_MODE_COUNT));
+        assert_null(pg_capture_obstacle("/bin/sh", PG_MODE_COUNT));
+        assert_null(pg_capture_obstacle("/usr/bin/jq", PG_MODE_COUNT));
+        assert_null(pg_capture_obstacle("/nonexistent", PG_MODE_COUNT));
+        assert_null(pg_capture_obstacle("/", PG_MODE_COUNT));
 }
 
 static void what_keeps_the_agent_out_is_named(void **state)
 {
         (void)state;
-        assert_string_equal(pg_capture_obstacle(FIXTURES "/alloc_tree_static", NULL), "statically linked");
-        assert_string_equal(pg_capture_obstacle(FIXTURES "/alloc_inside", NULL),
+        assert_string_equal(pg_capture_obstacle(FIXTURES "/alloc_tree_static", PG_MODE_COUNT),
+                            "statically linked");
+        assert_string_equal(pg_capture_obstacle(FIXTURES "/alloc_inside", PG_MODE_COUNT),
                             "its allocator is inside the program");
+}
+
+/* Samples need no allocator: only what keeps the agent out counts. */
+static void its_own_allocator_does_not_keep_samples_out(void **state)
+{
+        (void)state;
+        assert_null(pg_capture_obstacle(FIXTURES "/alloc_inside", PG_MODE_SAMPLE));
+        assert_string_equal(pg_capture_obstacle(FIXTURES "/alloc_tree_static", PG_MODE_SAMPLE),
+                            "statically linked");
 }
 
 static void a_script_is_its_interpreter(void **state)
@@ -75,6 +85,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(ordinary_programs_have_none),
                 cmocka_unit_test(what_keeps_the_agent_out_is_named),
+                cmocka_unit_test(its_own_allocator_does_not_keep_samples_out),
                 cmocka_unit_test(a_script_is_its_interpreter),
                 cmocka_unit_test(headers_of_other_machines),
         };
