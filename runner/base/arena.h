@@ -36,9 +36,10 @@ char *pg_arena_vprintf(struct pg_arena *a, const char *fmt, va_list ap) PG_PRINT
 /**
  * Makes room for one more element of an array that grows by doubling inside the arena.
  *
- * array     the elements so far (NULL when n is 0); the old storage stays until the arena goes
- * n         elements in use; capacity is derived from it (powers of two from 8), so grow one element at a
- * time returns   the array with room for n + 1 elements, the new one zeroed; NULL when out of memory
+ * array  the elements so far (NULL when n is 0); the old storage stays until the arena goes
+ * n      elements in use; capacity is derived from it (powers of two from 8), so grow one element at a time
+ *
+ * Returns the array with room for n + 1 elements, the new one zeroed; NULL when out of memory.
  */
 void *pg_arena_grow(struct pg_arena *a, void *array, size_t n, size_t size);
 

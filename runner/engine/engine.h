@@ -61,11 +61,13 @@ const char *pg_profile_clock(const struct pg_captured *captured);
  * Why these samples must not decide anything, or NULL when they may: the weights of all samples against the
  * CPU time that the kernel accounted to the same tree.
  *
- * user_ns, system_ns  of the whole tree. Events tick in user space alone, timers in both, so the weights must
- *                     lie between user - tolerance and user + system + tolerance (with timers alone: around
- * the sum). The tolerance is 10 %, and five standard deviations of what chance does to samples and to the
- * kernel's own split, which it makes by sampling at CONFIG_HZ (100 assumed) period_ns           between two
- * samples a                   keeps the text; when it is out of memory a text without figures is returned
+ * Events tick in user space alone, timers in both, so the weights must lie between user - tolerance and
+ * user + system + tolerance (with timers alone: around the sum). The tolerance is 10 %, and five standard
+ * deviations of what chance does to samples and to the kernel's own split, which it makes by sampling at
+ * CONFIG_HZ (100 assumed).
+ *
+ * user_ns, system_ns: of the whole tree; period_ns: between two samples; a keeps the text, and when it is out
+ * of memory a text without figures is returned.
  */
 const char *pg_profile_doubt(const struct pg_captured *captured, uint64_t user_ns, uint64_t system_ns,
                              uint64_t period_ns, struct pg_arena *a);

@@ -43,10 +43,12 @@ struct pg_location {
  * Looks up n addresses of one module.
  *
  * path       the ELF file as the process saw it; may be missing, truncated, replaced or not ELF: then
- * has_symbol is false everywhere. "[vdso]" is known. "" is no module: frames are "0xaddress". addresses  in
- * the file's own terms (pc - bias), any order; callers subtract 1 from return addresses before ret        n
- * locations, caller's array err        PG_ENOMEM only. O(n log n + size of the module's line tables that are
- * touched).
+ *            has_symbol is false everywhere. "[vdso]" is known. "" is no module: frames are "0xaddress"
+ * addresses  in the file's own terms (pc - bias), any order; callers subtract 1 from return addresses before
+ * ret        n locations, caller's array
+ * err        PG_ENOMEM only
+ *
+ * O(n log n + size of the module's line tables that are touched).
  */
 PG_MUST_CHECK bool pg_symbolize(struct pg_symbolizer *s, const char *path, const uint64_t *addresses,
                                 size_t n, struct pg_location *ret, struct pg_error *err);
