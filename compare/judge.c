@@ -100,6 +100,11 @@ void pg_judge_no_baseline(struct pg_judge *j, struct pg_row *row)
 {
         if (!j->base)
                 return;
+        bool first = j->n_rows < 2 || j->rows[j->n_rows - 2].metric != row->metric;
+        if (j->required[row->metric] && first) {
+                row->verdict = PG_WARN;
+                row->weighs = true;
+        }
         const struct pg_series *s = &j->base->series[row->metric];
         bool why = s->status == PG_SERIES_UNAVAILABLE && s->reason;
         pg_judge_because(j, row,

@@ -47,7 +47,8 @@ void pg_judge_broken(struct pg_judge *j, struct pg_row *row, const char *doubt);
 
 /** The row of a metric that the head side does not have. */
 void pg_judge_unavailable(struct pg_judge *j, enum pg_metric metric, const char *reason);
-/** Says why there is nothing to compare with, unless the whole benchmark is new. */
+/** Says why there is nothing to compare with, unless the whole benchmark is new; warns, once for each metric,
+ * where the configuration names it. */
 void pg_judge_no_baseline(struct pg_judge *j, struct pg_row *row);
 /** True when the metric was measured on this side. */
 bool pg_judge_has(const struct pg_measurement *m, enum pg_metric metric);

@@ -279,6 +279,15 @@ static bool fit(struct pg_judge *j, const struct profile *base, const struct pro
         return false;
 }
 
+/* False when nothing of this metric has a verdict: functions may have one where the rest is ignored. */
+static bool decides(const struct pg_threshold *all)
+{
+        bool any = all->action != PG_ACTION_IGNORE;
+        for (size_t i = 0; i < all->n_functions; i++)
+                any |= pg_threshold_merge(all, &all->functions[i].threshold).action != PG_ACTION_IGNORE;
+        return any;
+}
+
 static int by_worsening(const void *a, const void *b)
 {
         const struct share *x = a, *y = b;
@@ -294,7 +303,7 @@ static int by_worsening(const void *a, const void *b)
 void pg_judge_shares(struct pg_judge *j)
 {
         struct profile base = sum_up(j, j->base), head = sum_up(j, j->head);
-        if (j->thresholds->of[PG_CPU_SHARE].action != PG_ACTION_IGNORE && !fit(j, &base, &head))
+        if (decides(&j->thresholds->of[PG_CPU_SHARE]) && !fit(j, &base, &head))
                 return;
         size_t n_matched, n = 0;
         struct pg_matched *matched = pg_judge_match(j, &n_matched);

@@ -367,6 +367,19 @@ static void a_value_without_baseline_value_is_not_judged(void **state)
         expect(&p, PG_FAIL, 2, "no baseline value");
 }
 
+/* An older baseline is silent about what the configuration names since: that must be seen. */
+static void a_required_value_without_baseline_value_warns(void **state)
+{
+        (void)state;
+        struct pair p = pair_create();
+        made_series(p.base, p.b, PG_PEAK_HEAP, 100, 100);
+        made_series(p.head, p.h, PG_PEAK_HEAP, 100, 100);
+        made_series(p.head, p.h, PG_ALLOCATIONS, 100, 100);
+        p.options.fail_on_warn = true;
+        require(&p, PG_ALLOCATIONS);
+        expect(&p, PG_WARN, 3, "no baseline value");
+}
+
 static void new_and_gone_benchmarks_warn(void **state)
 {
         (void)state;
@@ -502,6 +515,7 @@ int main(void)
                 cmocka_unit_test(a_required_metric_that_nobody_measured_is_missing),
                 cmocka_unit_test(a_regression_outranks_a_missing_metric),
                 cmocka_unit_test(a_value_without_baseline_value_is_not_judged),
+                cmocka_unit_test(a_required_value_without_baseline_value_warns),
                 cmocka_unit_test(new_and_gone_benchmarks_warn),
                 cmocka_unit_test(nothing_in_common_is_4),
                 cmocka_unit_test(empty_snapshots_are_4),

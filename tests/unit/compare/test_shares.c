@@ -240,6 +240,15 @@ static void a_profile_that_failed_its_self_check_does_not_decide(void **state)
         p.b->profile_doubt = "samples were lost";
         judge(&p);
         expect(row_of(&p, NULL), PG_INCONCLUSIVE, "in the baseline: samples were lost");
+        /* Nor does it where all functions but one are ignored. */
+        struct pg_function_threshold f = {
+                .glob = "hot", .threshold = { .max = { PG_LIMIT_POINTS, 1 }, .has_action = true }
+        };
+        p.options.thresholds.of[PG_CPU_SHARE].action = PG_ACTION_IGNORE;
+        p.options.thresholds.of[PG_CPU_SHARE].functions = &f;
+        p.options.thresholds.of[PG_CPU_SHARE].n_functions = 1;
+        judge(&p);
+        expect(row_of(&p, NULL), PG_INCONCLUSIVE, "in the baseline: samples were lost");
         pair_destroy(&p);
 }
 
