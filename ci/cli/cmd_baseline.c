@@ -189,6 +189,19 @@ static bool judge_and_save(const struct baseline_args *args, char **argv, const 
         return true;
 }
 
+/* One command must not replace a file that holds other benchmarks as well. */
+static bool check_command(const struct baseline_args *args, const struct pg_plan *plan,
+                          const struct pg_snapshot *old, struct pg_error *err)
+{
+        for (size_t i = 0; args->plan.command && old && i < old->n_benchmarks; i++)
+                if (strcmp(old->benchmarks[i].name, plan->workloads[0].name) != 0)
+                        return pg_fail(err, PG_EUSAGE,
+                                       "baseline refresh: %s holds '%.80s' too, which would be lost; refresh "
+                                       "it by its configuration",
+                                       args->baseline_path, old->benchmarks[i].name);
+        return true;
+}
+
 static bool refresh(struct baseline_args *args, char **argv, enum pg_exit *ret, struct pg_error *err)
 {
         PG_AUTO_PLAN struct pg_plan *plan = NULL;
@@ -196,7 +209,8 @@ static bool refresh(struct baseline_args *args, char **argv, enum pg_exit *ret, 
         if (args->plan.filters.n)
                 return pg_fail(err, PG_EUSAGE,
                                "baseline refresh measures all benchmarks: --filter would drop the others");
-        if (!pg_plan_make(&args->plan, &plan, err) || !load_if_there(args->baseline_path, &old, err))
+        if (!pg_plan_make(&args->plan, &plan, err) || !load_if_there(args->baseline_path, &old, err) ||
+            !check_command(args, plan, old, err))
                 return false;
         const struct pg_measure_all_args measuring = { NULL, args->output.quiet };
         struct pg_measured_all m;

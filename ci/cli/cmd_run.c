@@ -99,6 +99,22 @@ static bool load_baseline(const struct run_args *args, char **argv, struct pg_sn
         return true;
 }
 
+/* A part of the benchmarks must not replace a file that holds the others as well. */
+static bool check_save(const struct run_args *args, struct pg_error *err)
+{
+        PG_AUTO_SNAPSHOT struct pg_snapshot *old = NULL;
+        struct pg_error none = { 0 };
+        if (!args->save_path || args->plan.filters.n == 0 || !pg_snapshot_load(args->save_path, &old, &none))
+                return true;
+        for (size_t i = 0; i < old->n_benchmarks; i++)
+                if (!pg_plan_selects(&args->plan, old->benchmarks[i].name))
+                        return pg_fail(err, PG_EUSAGE,
+                                       "--save-baseline: %s holds '%.80s', which --filter leaves out and "
+                                       "which would be lost; name another file",
+                                       args->save_path, old->benchmarks[i].name);
+        return true;
+}
+
 /* A part of the benchmarks is gated against the same part of the baseline: the others are not gone. */
 static void keep_selected(struct pg_snapshot *base, const struct run_args *args, const struct pg_plan *plan)
 {
@@ -194,8 +210,7 @@ static bool judge_and_report(const struct run_args *args, char **argv, struct pg
 {
         PG_AUTO_GATE struct pg_gate *gate = NULL;
         plan->gate.strict = args->strict;
-        plan->gate.fail_on_warn =
-                args->fail_on_warn;
+        plan->gate.fail_on_warn = args->fail_on_warn;
         if (!pg_stop_check(err) || !pg_gate_judge(base, m->snapshot, &plan->gate, &gate, err))
                 return false;
         *ret = status_of(args, gate, m);
@@ -216,7 +231,8 @@ static bool run(int argc, char **argv, enum pg_exit *ret, struct pg_error *err)
                 return err->code == PG_OK;
         PG_AUTO_PLAN struct pg_plan *plan = NULL;
         PG_AUTO_SNAPSHOT struct pg_snapshot *base = NULL;
-        if (!pg_plan_make(&args.plan, &plan, err) || !load_baseline(&args, argv, &base, &stop, err))
+        if (!pg_plan_make(&args.plan, &plan, err) || !check_save(&args, err) ||
+            !load_baseline(&args, argv, &base, &stop, err))
                 return false;
         if (stop || plan->n == 0) {
                 if (!stop)

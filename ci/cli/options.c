@@ -48,11 +48,12 @@ static const struct pg_option *option_of(const struct pg_option *options, int ke
         return NULL;
 }
 
-static bool unknown(const struct getopt_tables *t, const char *word, struct pg_error *err)
+/* word is the long option; letter is not 0 for a short one, which may stand among others. */
+static bool unknown(const struct getopt_tables *t, const char *word, int letter, struct pg_error *err)
 {
-        if (word[0] != '-' || word[1] != '-')
-                return pg_fail(err, PG_EUSAGE, "unknown option '%s'; options have long names, see --help",
-                               word);
+        if (letter)
+                return pg_fail(err, PG_EUSAGE, "unknown option '-%c'; options have long names, see --help",
+                               letter);
         char name[64];
         snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
         const char *near = pg_nearest(name, t->names);
@@ -140,11 +141,11 @@ bool pg_options_parse(const struct pg_option *options, int argc, char **argv, vo
                 if (key == ':')
                         return pg_fail(err, PG_EUSAGE, "%s needs a value: %s", argv[optind - 1],
                                        o ? o->value : "");
-                if (key == '?' && optopt >= FIRST_LONG)
+                if (key == '?' && optopt >= HELP)
                         return pg_fail(err, PG_EUSAGE, "--%s takes no value",
-                                       option_of(options, optopt)->name);
+                                       optopt == HELP ? "help" : option_of(options, optopt)->name);
                 if (key == '?' || !o)
-                        return unknown(&t, argv[optind - 1], err);
+                        return unknown(&t, argv[optind - 1], optopt, err);
                 if (!set_value(o, optarg, args, err))
                         return false;
         }

@@ -66,19 +66,40 @@ static bool parse_metrics(const char *list, bool ret[PG_METRIC_COUNT], struct pg
         }
 }
 
-static bool apply_options(const struct pg_plan_args *args, struct pg_workload *w, bool *names_metrics,
-                          struct pg_error *err)
+static bool apply_options(const struct pg_plan_args *args, struct pg_workload *w, struct pg_error *err)
 {
+        bool warmup = args->warmup != UINT32_MAX;
+        if (args->runs > PG_MAX_RUNS || (warmup && args->warmup > PG_MAX_RUNS))
+                return pg_fail(err, PG_EUSAGE, "--%s: at most %d",
+                               args->runs > PG_MAX_RUNS ? "runs" : "warmup", PG_MAX_RUNS);
         if (args->runs)
                 w->runs = args->runs;
-        if (args->warmup != UINT32_MAX)
+        if (warmup)
                 w->warmup = args->warmup;
         if (args->timeout_ns)
                 w->timeout_ns = args->timeout_ns;
-        if (!args->metrics)
-                return true;
-        *names_metrics = true;
-        return parse_metrics(args->metrics, w->metrics, err);
+        return !args->metrics || parse_metrics(args->metrics, w->metrics, err);
+}
+
+/*
+ * A limit asks for its metric: one that is not measured is never broken, and nobody would notice. A list of
+ * metrics stands, but for the limits that are closer to the benchmark than the file's; --metrics always does.
+ */
+static bool ask_for_limited(const struct pg_plan_args *args, const struct pg_config_benchmark *b,
+                            struct pg_workload *w, struct pg_gate_benchmark *g, struct pg_error *err)
+{
+        struct pg_thresholds closest = b->thresholds;
+        for (size_t i = 0; i < args->thresholds.n; i++)
+                if (!pg_thresholds_override(&closest, args->thresholds.values[i], err))
+                        return pg_context(err, "--threshold");
+        const bool *asks = b->names_metrics ? closest.set : g->thresholds.set;
+        for (int i = 0; i < PG_METRIC_COUNT; i++) {
+                bool limited = g->thresholds.set[i] && g->thresholds.of[i].action != PG_ACTION_IGNORE;
+                if (limited && asks[i] && !args->metrics)
+                        w->metrics[i] = true;
+                g->required[i] = w->metrics[i] && (b->names_metrics || args->metrics || limited);
+        }
+        return true;
 }
 
 static bool add(struct pg_plan *p, const struct pg_plan_args *args, const struct pg_config_benchmark *b,
@@ -86,14 +107,12 @@ static bool add(struct pg_plan *p, const struct pg_plan_args *args, const struct
 {
         struct pg_workload *w = &p->workloads[p->n];
         struct pg_gate_benchmark *g = &p->gates[p->n];
-        bool names_metrics = b->names_metrics;
         *w = b->workload;
         g->name = w->name;
-        if (!apply_options(args, w, &names_metrics, err) ||
-            !limits_for(p->config, &b->thresholds, &args->thresholds, &g->thresholds, err))
+        if (!apply_options(args, w, err) ||
+            !limits_for(p->config, &b->thresholds, &args->thresholds, &g->thresholds, err) ||
+            !ask_for_limited(args, b, w, g, err))
                 return false;
-        for (int i = 0; i < PG_METRIC_COUNT; i++)
-                g->required[i] = w->metrics[i] && (names_metrics || g->thresholds.set[i]);
         p->n++;
         return true;
 }
@@ -115,7 +134,7 @@ static bool add_command(struct pg_plan *p, const struct pg_plan_args *args, stru
                 .warmup = PG_DEFAULT_WARMUP,
                 .timeout_ns = PG_DEFAULT_TIMEOUT_NS,
         };
-        if (b.workload.name[0] == '\0' || b.workload.name[0] == '/')
+        if (b.workload.name[0] == '\0' || strchr(b.workload.name, '/'))
                 return pg_fail(err, PG_EUSAGE, "'%s' is not a command", args->command[0]);
         for (int i = 0; i < PG_METRIC_COUNT; i++)
                 b.workload.metrics[i] = pg_metrics[i].on_by_default;

@@ -61,14 +61,20 @@ bool pg_reproduce(char **argv, struct pg_buf *out, struct pg_error *err)
         return pg_buf_ok(out, err);
 }
 
-/* How many words at argv say which baseline to use: 0, 1 ("--baseline=x", "-bx") or 2. */
-static int baseline_words(char **argv)
+/* How many words at argv give that option: 0, 1 ("--baseline=x", "-bx") or 2. getopt_long takes beginnings.
+ */
+static int words_of(char **argv, const char *name, char letter)
 {
-        if (strcmp(argv[0], "--baseline") == 0 || strcmp(argv[0], "-b") == 0)
-                return argv[1] ? 2 : 1;
-        bool joined = strncmp(argv[0], "--baseline=", 11) == 0 ||
-                      (strncmp(argv[0], "-b", 2) == 0 && argv[0][2] != '\0');
-        return joined ? 1 : 0;
+        const char *word = argv[0];
+        size_t n = strcspn(word, "=");
+        if (word[0] != '-' || word[1] == '\0')
+                return 0;
+        bool is_long = word[1] == '-' && n > 2 && strncmp(word + 2, name, n - 2) == 0;
+        bool is_short = word[1] == letter;
+        if (!is_long && !is_short)
+                return 0;
+        bool joined = is_long ? word[n] == '=' : word[2] != '\0';
+        return joined || !argv[1] ? 1 : 2;
 }
 
 bool pg_reproduce_saving(char **argv, const char *baseline_path, struct pg_buf *out, struct pg_error *err)
@@ -78,7 +84,9 @@ bool pg_reproduce_saving(char **argv, const char *baseline_path, struct pg_buf *
         bool options = true; // in front of "--"
         for (argv++; *argv;) {
                 options = options && strcmp(*argv, "--") != 0;
-                int skip = options ? baseline_words(argv) : 0;
+                int skip = options ? words_of(argv, "baseline", 'b') : 0;
+                if (options && !skip)
+                        skip = words_of(argv, "save-baseline", 's');
                 argv += skip;
                 if (skip)
                         continue;

@@ -9,7 +9,7 @@
 
 /** "perfgate" and the words of argv (argv[0] is the command's name). */
 PG_MUST_CHECK bool pg_reproduce(char **argv, struct pg_buf *out, struct pg_error *err);
-/** The same with --save-baseline FILE in place of --baseline. */
+/** The same with --save-baseline FILE in place of --baseline and of any other --save-baseline. */
 PG_MUST_CHECK bool pg_reproduce_saving(char **argv, const char *baseline_path, struct pg_buf *out,
                                        struct pg_error *err);
 

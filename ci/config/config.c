@@ -16,7 +16,7 @@
 #include "runner/base/file.h"
 #include "runner/base/units.h"
 
-enum { MAX_BYTES = 4 << 20, MAX_RUNS = 10000 };
+enum { MAX_BYTES = 4 << 20 };
 
 /* ---- one benchmark ---- */
 
@@ -111,7 +111,7 @@ static bool read_stdin(struct pg_json_reader *r, void *into)
 static bool read_runs(struct pg_json_reader *r, void *into)
 {
         uint64_t n;
-        if (!pg_json_range(r, 1, MAX_RUNS, &n))
+        if (!pg_json_range(r, 1, PG_MAX_RUNS, &n))
                 return false;
         *(uint32_t *)into = (uint32_t)n;
         return true;
@@ -120,7 +120,7 @@ static bool read_runs(struct pg_json_reader *r, void *into)
 static bool read_warmup(struct pg_json_reader *r, void *into)
 {
         uint64_t n;
-        if (!pg_json_range(r, 0, MAX_RUNS, &n))
+        if (!pg_json_range(r, 0, PG_MAX_RUNS, &n))
                 return false;
         *(uint32_t *)into = (uint32_t)n;
         return true;

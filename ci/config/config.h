@@ -23,7 +23,7 @@ struct pg_config {
         struct pg_thresholds thresholds; // the file's, not merged over the defaults
 };
 
-enum { PG_DEFAULT_RUNS = 5, PG_DEFAULT_WARMUP = 1 };
+enum { PG_DEFAULT_RUNS = 5, PG_DEFAULT_WARMUP = 1, PG_MAX_RUNS = 10000 };
 #define PG_DEFAULT_TIMEOUT_NS (60 * 1000000000ull)
 
 /**

@@ -235,8 +235,27 @@ test_options_override_the_file() {
 	expect_json new.json '[.benchmarks[].name] == ["a"]'
 	expect_json new.json '.benchmarks[0].metrics | keys == ["wall_time"]'
 	expect_json new.json '.benchmarks[0].metrics.wall_time.samples | length == 3'
+	# A part must not replace the whole.
+	expect_exit 0 -- perfgate run --save-baseline whole.json --runs 1 --metrics wall_time
+	remember whole.json
+	expect_exit 1 -- perfgate run --save-baseline whole.json --runs 1 --metrics wall_time --filter 'a*'
+	expect_stderr "holds 'b'"
+	unchanged whole.json
 	expect_exit 4 -- perfgate run --filter 'nothing-like-this'
 	expect_stderr "--filter"
+}
+
+# A limit on a metric that nobody measures would always be kept: it asks for its metric.
+test_a_limit_asks_for_its_metric() {
+	make_baseline base.json --runs 1 --metrics wall_time -- "$toil" make 5
+	edit base.json '.benchmarks[0].name = "a"'
+	limits='{"instructions": {"max_increase": "1%"}}' config "$(benchmark a -- "$toil" make 5)"
+	expect_exit 4 -- perfgate run --baseline base.json
+	expect_row instructions '.status == "unavailable"'
+	config "$(benchmark a -- "$toil" make 5)"
+	expect_exit 0 -- perfgate run --baseline base.json
+	expect_exit 4 -- perfgate run --baseline base.json --threshold lock_wait=1ms
+	expect_exit 0 -- perfgate run --baseline base.json --metrics wall_time --threshold lock_wait=1ms
 }
 
 run_tests "$@"

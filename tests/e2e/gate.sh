@@ -414,6 +414,10 @@ test_refresh_of_a_target_that_fails() {
 	unchanged main.json
 	expect_exit 1 -- perfgate baseline refresh --filter 'toil'
 	unchanged main.json
+	# One command is not all that the file holds.
+	expect_exit 1 -- perfgate baseline refresh --metrics wall_time --runs 1 -- true
+	expect_stderr "holds 'toil'"
+	unchanged main.json
 }
 
 run_tests "$@"
