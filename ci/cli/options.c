@@ -23,7 +23,7 @@ static void fill_tables(const struct pg_option *options, struct getopt_tables *t
         size_t n = 0, s = 0;
         t->shorts[s++] = '+'; // stop at the first word that is no option
         t->shorts[s++] = ':';
-        for (; options[n].type != PG_OPTION_END && n < OPTIONS_MAX; n++) {
+        for (; n < OPTIONS_MAX && options[n].type != PG_OPTION_END; n++) {
                 const struct pg_option *o = &options[n];
                 int wants = o->type == PG_OPTION_FLAG ? no_argument : required_argument;
                 t->longs[n] = (struct option){ o->name, wants, NULL, FIRST_LONG + (int)n };

@@ -221,7 +221,8 @@ __attribute__((noinline)) struct pg_cell *count_adopt(void)
                 g = atomic_load_explicit(&agent_generation, memory_order_acquire);
         }
         if (agent.state == AGENT_SAMPLING)
-                count_self.generation = g; // no cell, and no need to ask again: the wrappers must cost little here
+                count_self.generation =
+                        g; // no cell, and no need to ask again: the wrappers must cost little here
         if (agent.state != AGENT_COUNTING || count_self.paused)
                 return NULL;
         if (!count_self.cell || count_self.epoch != agent.epoch) {

@@ -3,10 +3,10 @@
  * signals.c - interposed sigaction() and its relatives: what they say about our signal is kept here, all else
  * goes to the next definition.
  *
- * One thing cannot be hidden: while a tick is pending in a thread that blocks the signal, another one of the same
- * number sent to that very thread (pthread_kill, raise) is merged with it by the kernel. One sent to the process
- * is not. Blocked masks are the target's own business and stay untouched. sigwait() and signalfd() would hand our
- * ticks to the target, so they do not see them.
+ * One thing cannot be hidden: while a tick is pending in a thread that blocks the signal, another one of the
+ * same number sent to that very thread (pthread_kill, raise) is merged with it by the kernel. One sent to the
+ * process is not. Blocked masks are the target's own business and stay untouched. sigwait() and signalfd()
+ * would hand our ticks to the target, so they do not see them.
  */
 #include "runner/agent/signals.h"
 

@@ -74,7 +74,7 @@ static const char *address_name(struct tops *t, const struct pg_profile_location
                 return pg_arena_printf(t->arena, "0x%llx", (unsigned long long)l->address);
         const struct pg_profile_mapping *m = &t->p->mappings[l->mapping];
         return pg_arena_printf(t->arena, "%s+0x%llx", pg_module_name(m->file),
-                               (unsigned long long)(l->address - m->start + m->offset));
+                               (unsigned long long)l->address - m->start + m->offset);
 }
 
 static bool make_address_rows(struct tops *t)
