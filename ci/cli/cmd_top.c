@@ -107,7 +107,7 @@ static bool show(const struct pg_profile *p, const struct top_args *args, struct
         char all[PG_NUMBER_MAX];
         format_value(sum, t->unit, all);
         put_name(&out, t->type);
-        pg_buf_printf(&out, ": %s in %zu samples\n\n", all, p->n_samples);
+        pg_buf_printf(&out, ": %s in %zu distinct stacks\n\n", all, p->n_samples);
         put_rows(&out, rows, n, args->limit ? args->limit : SIZE_MAX, sum, t->unit);
         return pg_write_output(&out, err);
 }
