@@ -36,9 +36,10 @@ static bool is_same_file(const struct pg_module *m, const struct link_map *map)
                 return false;
         if (m->flags || map->l_name[0] == '\0')
                 return true; // the program and the vDSO stay
-        size_t wanted = strlen(map->l_name), have = strlen(m->path);
+        const char *name = raw_without_dot(map->l_name);
+        size_t wanted = strlen(name), have = strlen(m->path);
         return have >= PG_PATH_MAX_BYTES - 1 ||
-               (have >= wanted && strcmp(m->path + have - wanted, map->l_name) == 0);
+               (have >= wanted && strcmp(m->path + have - wanted, name) == 0);
 }
 
 static void name_module(struct pg_module *m, const struct link_map *map)

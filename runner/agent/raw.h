@@ -97,6 +97,12 @@ static inline size_t raw_append(char *out, size_t at, size_t size, const char *s
         return at + n;
 }
 
+/* path without a leading "./", as raw_absolute_path() leaves it */
+static inline const char *raw_without_dot(const char *path)
+{
+        return path[0] == '.' && path[1] == '/' ? path + 2 : path;
+}
+
 /* path with the working directory in front when it is relative; cut at size */
 static inline void raw_absolute_path(const char *path, char *out, size_t size)
 {
@@ -107,8 +113,7 @@ static inline void raw_absolute_path(const char *path, char *out, size_t size)
                 at = n > 1 && out[0] == '/' ? (size_t)n - 1 : 0;
                 if (at > 1)
                         at = raw_append(out, at, size, "/");
-                if (path[0] == '.' && path[1] == '/')
-                        path += 2;
+                path = raw_without_dot(path);
         }
         raw_append(out, at, size, path);
 }

@@ -368,10 +368,28 @@ static void an_ordinary_user_is_enough(void **state)
         assert_int_equal(status, 0);
 }
 
+/* ---- modules ---- */
+
+/* Each file is one module, by whatever name the loader knows it. A second of samples in a library would fill
+ * the table if each made an entry of its own. */
+static void a_library_loaded_by_a_relative_path_is_one_module(void **state)
+{
+        (void)state;
+        RUN(run, 997, PG_CLOCK_TIMER, FIXTURE("cpu_loaded"));
+        assert_int_equal(run.status, 0);
+        const struct pg_captured_process *p = &run.captured->processes[0];
+        size_t found = 0;
+        for (size_t i = 0; i < p->n_modules; i++)
+                found += strcmp(p->modules[i].path, FIXTURE("libcpu_library.so")) == 0;
+        assert_int_equal(found, 1);
+        target_run_deinit(&run);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(shares_are_as_built),
+                cmocka_unit_test(a_library_loaded_by_a_relative_path_is_one_module),
                 cmocka_unit_test(equal_threads_get_equal_weight),
                 cmocka_unit_test(threads_shorter_than_a_period_are_seen),
                 cmocka_unit_test(chunks_are_handed_on),
