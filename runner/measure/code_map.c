@@ -119,13 +119,15 @@ bool pg_code_map_intern(struct pg_code_map *m, uint32_t module, uint64_t address
         return true;
 }
 
-/* Place 0 of no module is what the agent had no room to tell apart. */
+/* Place 0 of no module is what the agent had no room to tell apart. Other code in no file, such as what a JIT
+ * compiler made, lies elsewhere in each run: one name for all of it, or each run would have functions of its
+ * own. */
 static bool name_rest(struct pg_code_map *m, struct pg_point *p, struct pg_error *err)
 {
         struct pg_frame *f = pg_arena_calloc(m->arena, 1, sizeof(*f));
         if (!f)
                 return pg_fail_nomem(err);
-        f->name = f->system_name = f->identity = "[other]";
+        f->name = f->system_name = f->identity = p->address ? "[no file]" : "[other]";
         p->where = (struct pg_location){ f, 1, true };
         return true;
 }
@@ -147,7 +149,7 @@ static bool symbolize_module(struct pg_code_map *m, uint32_t module, uint64_t *a
                 if (p->module != module)
                         continue;
                 p->where = found[n++];
-                if (path[0] == '\0' && p->address == 0 && !name_rest(m, p, err))
+                if (path[0] == '\0' && !name_rest(m, p, err))
                         return false;
                 p->function = p->where.frames[p->where.n_frames - 1].identity;
                 p->module_name = name;
