@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * reproduce.c - words quoted for a POSIX shell; control characters by $'...'.
+ * reproduce.c - words quoted for a POSIX shell; control characters and bytes that are no UTF-8 by $'...'.
  */
 #include "ci/cli/reproduce.h"
 
 #include <stdbool.h>
 #include <string.h>
+
+#include "baseline/utf8.h"
 
 static bool is_plain(const char *word)
 {
@@ -13,11 +15,15 @@ static bool is_plain(const char *word)
                                           "-_./=:,+@%")] == '\0';
 }
 
-static bool has_control(const char *word)
+/* Control characters and bytes that are no UTF-8 do not survive as they stand. */
+static bool needs_escapes(const char *word)
 {
-        for (; *word; word++)
-                if ((unsigned char)*word < 0x20 || *word == 0x7f)
+        size_t n = 0;
+        for (const char *end = word + strlen(word); word < end; word += n) {
+                n = pg_utf8_sequence(word, end);
+                if (n == 0 || (unsigned char)*word < 0x20 || *word == 0x7f)
                         return true;
+        }
         return false;
 }
 
@@ -25,7 +31,8 @@ static void put_escaped(struct pg_buf *out, const char *word)
 {
         pg_buf_puts(out, "$'");
         for (; *word; word++)
-                if ((unsigned char)*word < 0x20 || *word == 0x7f || *word == '\'' || *word == '\\')
+                if ((unsigned char)*word < 0x20 || (unsigned char)*word >= 0x7f || *word == '\'' ||
+                    *word == '\\')
                         pg_buf_printf(out, "\\%03o", (unsigned)(unsigned char)*word);
                 else
                         pg_buf_putc(out, *word);
@@ -38,7 +45,7 @@ static void put_word(struct pg_buf *out, const char *word)
                 pg_buf_puts(out, word);
                 return;
         }
-        if (has_control(word)) {
+        if (needs_escapes(word)) {
                 put_escaped(out, word);
                 return;
         }

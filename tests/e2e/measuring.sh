@@ -197,6 +197,13 @@ test_awkward_paths() {
 	[[ -s 'perfgate-out/to il/heap.pb.gz' ]] || fail "a profile in 'perfgate-out/to il'"
 }
 
+# A name that is no UTF-8: the line that repeats the run is a shell's way to write those bytes.
+test_the_line_that_repeats_a_run_of_a_name_that_is_no_utf8() {
+	cp "$toil" $'\xff\xfe'
+	expect_exit 0 -- perfgate run --save-baseline new.json --runs 1 --metrics allocations -- ./$'\xff\xfe' make 5
+	expect_stdout "-- \$'./\\377\\376' make 5"
+}
+
 # The program itself in such a place: the agent cannot be named in LD_PRELOAD as it stands.
 test_perfgate_in_an_awkward_place() {
 	local folder
