@@ -20,6 +20,9 @@ static void words_are_quoted_for_a_shell(void **state)
                 { { "run", "$HOME", "*.c", "a;b", "~" }, "perfgate run '$HOME' '*.c' 'a;b' '~'" },
                 { { "run", "it's" }, "perfgate run 'it'\\''s'" },
                 { { "run", "\xc3\xa4" }, "perfgate run '\xc3\xa4'" },
+                { { "run", "a\xff"
+                           "1" },
+                  "perfgate run $'a\\3771'" }, // no UTF-8
                 // a line feed, a tab, an escape and a backslash: octal, so that no digit behind it can join
                 { { "run", "a\nb" }, "perfgate run $'a\\012b'" },
                 { { "run", "\t'\\\x1b\x7f" }, "perfgate run $'\\011\\047\\134\\033\\177'" },

@@ -120,7 +120,7 @@ static void places_get_names(void **state)
         uint32_t known = intern(module_of(&p, 0), (uint64_t)(uintptr_t)a_known_place - bias);
         uint32_t missing = intern(module_of(&process, 0), 0x123);
         uint32_t rest = intern(module_of(&p, PG_MODULE_NONE), 0);
-        uint32_t raw = intern(module_of(&p, PG_MODULE_NONE), 0xabc);
+        uint32_t compiled = intern(module_of(&p, PG_MODULE_NONE), 0xabc);
         assert_true(pg_code_map_symbolize(map, &err));
         assert_string_equal(pg_code_map_point(map, known)->function, "a_known_place");
         assert_string_equal(pg_code_map_point(map, known)->module_name, "test_code_map");
@@ -128,7 +128,7 @@ static void places_get_names(void **state)
         assert_string_equal(pg_code_map_point(map, missing)->module_name, "libfirst.so");
         assert_string_equal(pg_code_map_point(map, rest)->function, "[other]");
         assert_string_equal(pg_code_map_point(map, rest)->module_name, "");
-        assert_string_equal(pg_code_map_point(map, raw)->function, "0xabc");
+        assert_string_equal(pg_code_map_point(map, compiled)->function, "[no file]");
 }
 
 /* The program is the first mapping although its points come last; addresses are the first process's. */
