@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * program.h - which file a command's first word means, and why it cannot be executed. Private to this folder.
+ * program.h - which file a command's first word means, and why it cannot be executed.
  */
 #ifndef PG_LAUNCH_PROGRAM_H
 #define PG_LAUNCH_PROGRAM_H

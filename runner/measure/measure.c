@@ -10,11 +10,11 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "runner/base/clock.h"
 #include "runner/base/file.h"
 #include "runner/base/units.h"
+#include "runner/launch/program.h"
 #include "runner/measure/environment.h"
 #include "runner/measure/passes.h"
 
@@ -178,31 +178,19 @@ static uint32_t planned_runs(const struct pg_workload *w)
                (wants(w, PG_PASS_PROFILE) ? w->runs : 0);
 }
 
-/*
- * The file that will be executed, for looking into it beforehand; NULL when there is none (the launch then
- * says why). A relative path with a slash is relative to the benchmark's folder, as the kernel will see it.
- */
+/* The file that will be executed, for looking into it beforehand; NULL when there is none (the launch then says
+ * why). Found as the launch finds it: from the benchmark's folder, by the target's PATH. */
 static const char *find_program(struct pg_arena *a, const struct pg_workload *w,
                                 const char *const *environment)
 {
-        const char *name = w->command[0];
-        if (strchr(name, '/')) {
-                const char *path = name[0] == '/' ? name : pg_arena_printf(a, "%s/%s", w->cwd, name);
-                return path && access(path, X_OK) == 0 ? path : NULL;
-        }
-        const char *folders = pg_environment_get(environment, "PATH");
-        if (!folders)
-                folders = "/usr/local/bin:/usr/bin:/bin";
-        for (;;) {
-                size_t n = strcspn(folders, ":");
-                const char *path = pg_arena_printf(a, "%.*s%s%s", (int)n, folders, n ? "/" : "./", name);
-                struct stat st;
-                if (path && stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0)
-                        return path;
-                if (folders[n] == '\0')
-                        return NULL;
-                folders += n + 1;
-        }
+        struct pg_error unused = { 0 };
+        PG_AUTO_FREE char *found = NULL;
+        PG_AUTO_CLOSE int folder = open(w->cwd, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (folder < 0 || !pg_program_find(folder, w->command[0], environment, &found, &unused))
+                return NULL;
+        const char *path =
+                found[0] == '/' ? pg_arena_strdup(a, found) : pg_arena_printf(a, "%s/%s", w->cwd, found);
+        return path && access(path, X_OK) == 0 ? path : NULL;
 }
 
 /* LD_PRELOAD cannot hold a path with a space or a colon; a descriptor of ours gives it another name. */

@@ -90,6 +90,12 @@ test_a_static_binary() {
 	expect_row allocations '.status == "unavailable" and (.reason | test("static"))'
 	right_or_unavailable 0 -- "$PERFGATE_FIXTURES/tiny"
 	expect_row allocations '.status == "unavailable"'
+	# Found by a PATH that is relative to the benchmark's folder, as the kernel finds it.
+	mkdir -p below/bin
+	cp "$toil"_static below/bin/prog
+	config "$(benchmark a cwd '"below"' env '{"PATH": "bin"}' metrics '["allocations"]' -- prog make 5)"
+	expect_exit 4 -- perfgate run
+	expect_row allocations '.status == "unavailable" and .reason == "statically linked"'
 	# Also as a child: half a tree is no tree.
 	right_or_unavailable 1000 -- sh -c "'${toil}_static' make 1000; true"
 	expect_row allocations '.status == "unavailable" and (.reason | test("toil_static"))'
