@@ -184,6 +184,11 @@ static bool fill(struct pg_plan *p, const struct pg_plan_args *args, struct pg_e
         if (args->command && args->config_path)
                 return pg_fail(err, PG_EUSAGE,
                                "--config names benchmarks and so does the command behind --: use one");
+        if (args->command && args->filters.n)
+                return pg_fail(
+                        err, PG_EUSAGE,
+                        "--filter chooses from perfgate.json, but the one benchmark here is the command "
+                        "behind --");
         if (!args->command && !load_config(p, args->config_path, err))
                 return false;
         if (!allocate(p, p->config ? p->config->n_benchmarks : 1, err))

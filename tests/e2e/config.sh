@@ -243,6 +243,9 @@ test_options_override_the_file() {
 	unchanged whole.json
 	expect_exit 4 -- perfgate run --filter 'nothing-like-this'
 	expect_stderr "--filter"
+	# A lone command is no choice.
+	expect_exit 1 -- perfgate run --filter 'a*' -- "$toil" make 1
+	expect_stderr "--filter chooses from perfgate.json"
 }
 
 # A limit on a metric that nobody measures would always be kept: it asks for its metric.
