@@ -212,6 +212,8 @@ static bool refresh(struct baseline_args *args, char **argv, enum pg_exit *ret, 
         if (!pg_plan_make(&args->plan, &plan, err) || !load_if_there(args->baseline_path, &old, err) ||
             !check_command(args, plan, old, err))
                 return false;
+        if (!pg_outputs_probe_file("--baseline", args->baseline_path, err))
+                return false;
         const struct pg_measure_all_args measuring = { NULL, args->output.quiet };
         struct pg_measured_all m;
         if (!pg_measure_all(plan, &measuring, &m, err))
@@ -222,13 +224,6 @@ static bool refresh(struct baseline_args *args, char **argv, enum pg_exit *ret, 
 }
 
 /* ---- show, verify ---- */
-
-static bool load(const char *path, struct pg_snapshot **ret, struct pg_error *err)
-{
-        if (pg_snapshot_load(path, ret, err))
-                return true;
-        return err->code == PG_EOS ? pg_context(err, "baseline '%s'", path) : false;
-}
 
 static void put_head(const struct pg_snapshot *s, const char *path, struct pg_buf *out)
 {
@@ -250,7 +245,7 @@ static bool show(struct baseline_args *args, char **argv, enum pg_exit *ret, str
         PG_AUTO_SNAPSHOT struct pg_snapshot *s = NULL;
         PG_AUTO_GATE struct pg_gate *gate = NULL;
         PG_AUTO_BUF struct pg_buf out = { 0 };
-        if (!load(args->baseline_path, &s, err))
+        if (!pg_snapshot_load(args->baseline_path, &s, err))
                 return false;
         const struct pg_gate_options judging = { .thresholds = pg_default_thresholds };
         if (!pg_gate_judge(NULL, s, &judging, &gate, err))
@@ -261,11 +256,16 @@ static bool show(struct baseline_args *args, char **argv, enum pg_exit *ret, str
         return pg_report_text(&r, &style, &out, err) && pg_write_output(&out, err);
 }
 
+static const char *plural(size_t n)
+{
+        return n == 1 ? "" : "s";
+}
+
 static bool verify(struct baseline_args *args, char **argv, enum pg_exit *ret, struct pg_error *err)
 {
         (void)argv, (void)ret;
         PG_AUTO_SNAPSHOT struct pg_snapshot *s = NULL;
-        if (!load(args->baseline_path, &s, err))
+        if (!pg_snapshot_load(args->baseline_path, &s, err))
                 return false;
         size_t samples = 0, functions = 0;
         for (size_t i = 0; i < s->n_benchmarks; i++) {
@@ -273,8 +273,9 @@ static bool verify(struct baseline_args *args, char **argv, enum pg_exit *ret, s
                         samples += s->benchmarks[i].series[metric].n;
                 functions += s->benchmarks[i].n_functions;
         }
-        printf("%s is a sound baseline: %zu benchmark%s, %zu samples, %zu functions\n", args->baseline_path,
-               s->n_benchmarks, s->n_benchmarks == 1 ? "" : "s", samples, functions);
+        printf("%s is a sound baseline: %zu benchmark%s, %zu sample%s, %zu function%s\n", args->baseline_path,
+               s->n_benchmarks, plural(s->n_benchmarks), samples, plural(samples), functions,
+               plural(functions));
         return true;
 }
 

@@ -30,13 +30,6 @@ static const struct pg_option options[] = {
         { .type = PG_OPTION_END },
 };
 
-static bool load(const char *path, struct pg_snapshot **ret, struct pg_error *err)
-{
-        if (pg_snapshot_load(path, ret, err))
-                return true;
-        return err->code == PG_EOS ? pg_context(err, "'%s'", path) : false;
-}
-
 static bool compare_files(const struct compare_args *args, char **argv, const char *base_path,
                           const char *head_path, enum pg_exit *ret, struct pg_error *err)
 {
@@ -45,7 +38,7 @@ static bool compare_files(const struct compare_args *args, char **argv, const ch
         PG_AUTO_GATE struct pg_gate *gate = NULL;
         PG_AUTO_BUF struct pg_buf command = { 0 };
         if (!pg_plan_limits(args->config_path, &args->thresholds, &plan, err) ||
-            !load(base_path, &base, err) || !load(head_path, &head, err) ||
+            !pg_snapshot_load(base_path, &base, err) || !pg_snapshot_load(head_path, &head, err) ||
             !pg_reproduce(argv, &command, err))
                 return false;
         plan->gate.strict = args->strict;

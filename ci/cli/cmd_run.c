@@ -216,7 +216,7 @@ static bool judge_and_report(const struct run_args *args, char **argv, struct pg
         *ret = status_of(args, gate, m);
         if (!report(args, argv, base, m, gate, *ret, err))
                 return false;
-        if (!base && !args->baseline_path && !args->save_path)
+        if (!base && !args->baseline_path && !args->save_path && !m->failure)
                 fprintf(stderr,
                         "perfgate: no baseline was named: --save-baseline FILE keeps this run as one, "
                         "--baseline FILE compares with one\n");
@@ -244,7 +244,9 @@ static bool run(int argc, char **argv, enum pg_exit *ret, struct pg_error *err)
                 keep_selected(base, &args, plan);
         const struct pg_measure_all_args measuring = { args.output.output_dir, args.output.quiet };
         struct pg_measured_all m;
-        if (!pg_outputs_prepare(args.output.output_dir, err) || !pg_measure_all(plan, &measuring, &m, err))
+        if (!pg_outputs_prepare(args.output.output_dir, err) ||
+            (args.save_path && !pg_outputs_probe_file("--save-baseline", args.save_path, err)) ||
+            !pg_measure_all(plan, &measuring, &m, err))
                 return false;
         bool ok = judge_and_report(&args, argv, plan, base, &m, ret, err);
         pg_snapshot_destroy(m.snapshot);

@@ -124,9 +124,9 @@ static bool run(int argc, char **argv, enum pg_exit *ret, struct pg_error *err)
                 return pg_fail(err, PG_EUSAGE, "top takes one file, got %d: perfgate top PROFILE",
                                argc - rest);
         PG_AUTO_PROFILE struct pg_profile *p = NULL;
-        if (!pg_pprof_load(argv[rest], &p, err) || !show(p, &args, err))
-                return pg_context(err, "'%s'", argv[rest]);
-        return true;
+        if (!pg_pprof_load(argv[rest], &p, err))
+                return false;
+        return show(p, &args, err) || pg_context(err, "profile '%s'", argv[rest]);
 }
 
 const struct pg_command pg_command_top = {

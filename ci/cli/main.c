@@ -84,7 +84,7 @@ bool pg_command_options(const struct pg_command *c, int argc, char **argv, void 
                         bool *ret_dashes, bool *ret_help, struct pg_error *err)
 {
         if (!pg_options_parse(c->options, argc, argv, args, ret_rest, ret_dashes, ret_help, err))
-                return pg_context(err, "perfgate %s", c->name);
+                return pg_context(err, "%s", c->name);
         if (*ret_help)
                 print_command_help(c);
         return true;

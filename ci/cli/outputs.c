@@ -51,6 +51,24 @@ bool pg_outputs_prepare(const char *output_dir, struct pg_error *err)
         return true;
 }
 
+bool pg_outputs_probe_file(const char *option, const char *path, struct pg_error *err)
+{
+        PG_AUTO_FREE char *folder = strdup(path), *probe = NULL;
+        if (!folder)
+                return pg_fail_nomem(err);
+        char *slash = strrchr(folder, '/');
+        if (slash)
+                slash[slash == folder ? 1 : 0] = '\0';
+        probe = pg_path_join(slash ? folder : ".", ".perfgate-XXXXXX");
+        if (!probe)
+                return pg_fail_nomem(err);
+        PG_AUTO_CLOSE int fd = mkostemp(probe, O_CLOEXEC);
+        if (fd < 0)
+                return pg_fail_os(err, "%s: cannot write '%s'", option, path);
+        unlink(probe);
+        return true;
+}
+
 static bool save(const char *folder, const char *name, const struct pg_buf *b, struct pg_error *err)
 {
         PG_AUTO_FREE char *path = pg_path_join(folder, name);

@@ -40,6 +40,9 @@ struct pg_output_args {
 /** Makes the folder and proves that a file can be written there, before anything is measured. */
 PG_MUST_CHECK bool pg_outputs_prepare(const char *output_dir, struct pg_error *err);
 
+/** Proves that a file can be made where path is to be, before anything is measured; option is for the message. */
+PG_MUST_CHECK bool pg_outputs_probe_file(const char *option, const char *path, struct pg_error *err);
+
 /**
  * Writes result.json and summary.md into the folder, the step summary and annotations when a GitHub runner
  * asks for them by its environment, and the chosen format to standard output.

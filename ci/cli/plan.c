@@ -8,6 +8,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include "baseline/snapshot.h"
 #include "runner/base/units.h"
 
 void pg_plan_destroy(struct pg_plan *p)
@@ -136,6 +137,8 @@ static bool add_command(struct pg_plan *p, const struct pg_plan_args *args, stru
         };
         if (b.workload.name[0] == '\0' || strchr(b.workload.name, '/'))
                 return pg_fail(err, PG_EUSAGE, "'%s' is not a command", args->command[0]);
+        if (pg_benchmark_name_problem(b.workload.name)) // it becomes a folder and stands in messages
+                b.workload.name = "command";
         for (int i = 0; i < PG_METRIC_COUNT; i++)
                 b.workload.metrics[i] = pg_metrics[i].on_by_default;
         return add(p, args, &b, err);

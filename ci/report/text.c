@@ -552,6 +552,27 @@ static void put_notes(struct page *p)
                 pg_buf_printf(p->out, "and %zu more notes, all with --verbose\n", said - MAX_NOTES);
 }
 
+/* What measuring had to say of a benchmark beyond its numbers. */
+static void put_remarks(struct page *p)
+{
+        const struct pg_gate *g = p->report->gate;
+        bool first = true;
+        for (size_t i = 0; i < g->n_benchmarks; i++) {
+                const struct pg_measurement *head = g->benchmarks[i].head;
+                for (const char *const *note = head ? head->notes : NULL; note && *note; note++) {
+                        if (first)
+                                pg_buf_putc(p->out, '\n');
+                        first = false;
+                        const char *name = pg_shorten(p->arena, kept(p, pg_printable(p->arena, head->name)),
+                                                      p->width / 2);
+                        const char *text = pg_printable(p->arena, *note);
+                        put_wrapped(
+                                p, kept(p, pg_arena_printf(p->arena, "%s: %s", kept(p, name), kept(p, text))),
+                                0, INDENT_ROW, DIM);
+                }
+        }
+}
+
 static void put_reproduce(struct page *p)
 {
         if (!p->report->reproduce)
@@ -575,6 +596,7 @@ bool pg_report_text(const struct pg_report *r, const struct pg_text_style *style
                 put_table(&p);
                 put_folded(&p);
                 put_notes(&p);
+                put_remarks(&p);
         }
         put_reproduce(&p);
         return p.failed ? pg_fail_nomem(err) : pg_buf_ok(out, err);

@@ -112,7 +112,9 @@ test_targets_that_do_not_want_to_end() {
 
 test_baseline_refresh() {
 	earlier_run
-	start baseline refresh --baseline base.json --metrics wall_time --warmup 0 -- "${lasting[@]}" "$said/running" "$act" sleep 1000000
+	config "$(benchmark toil metrics '["wall_time"]' -- "${lasting[@]}" "$said/running" "$act" sleep 1000000)"
+	mv perfgate.json "$said/"
+	start baseline refresh --config "$said/perfgate.json" --baseline base.json
 	wait_for "$said/running"
 	kill -TERM "$pid"
 	finish
