@@ -393,7 +393,7 @@ static void read_slot(struct reader *r, uint32_t mode)
         struct pg_slot s;
         if (!fetch(r, 0, &s, sizeof(s)) || s.state == PG_SLOT_FREE)
                 return; // claimed, but never used
-        if (s.state > PG_SLOT_EXITED || s.pid <= 0 || s.disarm > PG_DISARM_BUNDLED) {
+        if (s.state > PG_SLOT_EXITED || s.pid <= 0 || s.disarm >= PG_DISARM_COUNT) {
                 damaged(r);
                 return;
         }

@@ -68,7 +68,7 @@ enum pg_disarm { // why an agent gave up measuring
         PG_DISARM_NO_SYMBOLS, // the real allocator was not found
         PG_DISARM_NO_SIGNAL,  // no free signal
         PG_DISARM_NO_TIMER,   // neither perf event nor timer could be had
-        PG_DISARM_BUNDLED,    // the allocator is inside the program
+        PG_DISARM_COUNT
 };
 
 /*

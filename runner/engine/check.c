@@ -65,9 +65,8 @@ static const char *cause(const struct pg_captured *c, const struct totals *t)
                 [PG_DISARM_NO_SYMBOLS] = "; the agent gave up: a libc function was not found",
                 [PG_DISARM_NO_SIGNAL] = "; the agent gave up: SIGURG and SIGWINCH are in use",
                 [PG_DISARM_NO_TIMER] = "; the agent gave up: neither perf events nor CPU timers are allowed",
-                [PG_DISARM_BUNDLED] = "",
         };
-        if (t->disarm > PG_DISARM_NONE && t->disarm <= PG_DISARM_BUNDLED)
+        if (t->disarm > PG_DISARM_NONE && t->disarm < PG_DISARM_COUNT)
                 return disarmed[t->disarm];
         if (t->taken_away)
                 return "; the target took the sampler's signal";

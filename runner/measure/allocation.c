@@ -56,26 +56,11 @@ static const char *describe_gap(struct pg_session *s, const struct pg_captured_g
                                g->path[0] ? g->path : "a child process", g->why, more ? more : "");
 }
 
-static const char *base_name(const char *path)
-{
-        const char *slash = strrchr(path, '/');
-        return slash ? slash + 1 : path;
-}
-
 static const char *disarmed(enum pg_disarm d)
 {
-        switch (d) {
-        case PG_DISARM_NONE:
+        if (d == PG_DISARM_NONE)
                 return NULL;
-        case PG_DISARM_NO_SYMBOLS:
-                return "the allocator's functions were not found";
-        case PG_DISARM_BUNDLED:
-                return "its allocator is inside the program";
-        case PG_DISARM_NO_SIGNAL:
-        case PG_DISARM_NO_TIMER:
-                break;
-        }
-        return "the agent gave up";
+        return d == PG_DISARM_NO_SYMBOLS ? "the allocator's functions were not found" : "the agent gave up";
 }
 
 /* Why this capture must not be believed, or NULL. */
@@ -86,7 +71,8 @@ static const char *what_is_missing(struct pg_session *s, const struct pg_capture
                 root_seen |= c->processes[i].pid == pid;
                 const char *why = disarmed(c->processes[i].disarm);
                 if (why)
-                        return pg_arena_printf(s->arena, "%s: %s", base_name(c->processes[i].program), why);
+                        return pg_arena_printf(s->arena, "%s: %s", pg_module_name(c->processes[i].program),
+                                               why);
         }
         if (!root_seen)
                 return "the target did not load the agent (is it built for another C library, or protected?)";
@@ -107,7 +93,7 @@ static bool list_processes(struct pg_session *s, const struct pg_captured *c, st
         for (size_t i = 0; i < n; i++) {
                 const struct pg_captured_process *p = &c->processes[i];
                 m->processes[i] = (struct pg_process){
-                        .program = pg_arena_strdup(s->arena, base_name(p->program)),
+                        .program = pg_arena_strdup(s->arena, pg_module_name(p->program)),
                         .allocations = p->allocations,
                         .allocated_bytes = p->allocated_bytes,
                         .peak_heap_bytes = p->peak_bytes,
