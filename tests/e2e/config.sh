@@ -200,18 +200,18 @@ test_unreadable_file() {
 
 # Paths are relative to the file's folder, not to where perfgate is started; "cwd" too.
 test_paths_are_relative_to_the_file() {
-	mkdir -p project/bin project/work elsewhere
+	mkdir -p project/bin project/inner elsewhere
 	cp "$toil" project/bin/
 	echo 'input' >project/input
 	cat >project/perfgate.json <<'END'
 { "benchmarks": [{
   "name": "a", "command": ["sh", "-c", "cat >out && exec ../bin/toil make 5"],
-  "cwd": "work", "stdin": "input", "runs": 1, "warmup": 0, "metrics": ["wall_time"] },
+  "cwd": "inner", "stdin": "input", "runs": 1, "warmup": 0, "metrics": ["wall_time"] },
   { "name": "b", "command": ["./bin/toil", "make", "5"], "runs": 1, "warmup": 0, "metrics": ["wall_time"] }] }
 END
 	cd elsewhere
 	expect_exit 0 -- perfgate run --config ../project/perfgate.json --save-baseline here.json
-	[[ $(cat ../project/work/out) == input ]] || fail "that standard input is the configured file"
+	[[ $(cat ../project/inner/out) == input ]] || fail "that standard input is the configured file"
 	only_files here.json perfgate-out
 }
 
