@@ -39,6 +39,12 @@ test_peak_and_leaks() {
 	expect_row peak_heap '.current >= 3000 and .current <= 3 * 1024'
 }
 
+# What the shell still holds when it becomes another program is gone with it, and leaked by nobody.
+test_exec_leaks_nothing() {
+	measure --metrics leaked_bytes -- sh -c 'exec "$0" make 5' "$toil"
+	expect_row leaked_bytes '.current == 0'
+}
+
 # Counts survive an end without any clean-up.
 test_ends_without_clean_up() {
 	measure --metrics allocations -- "$toil" make 10 status 0 # _exit
