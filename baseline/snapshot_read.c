@@ -153,12 +153,12 @@ static bool read_metrics(struct pg_json_reader *r, void *into)
 /* A measurement being read, with what can only be checked when all of it is there. */
 struct reading {
         struct pg_measurement m;
-        const char *name_at, *functions_at, *profile_at; // in the text
-        size_t n_self_ns;                                // values of each function so far
-        uint64_t *self_sums;                             // their sums, one for each run
-        bool functions_mixed;                            // not in order
+        const char *name_at, *functions_at, *profile_at, *sites_at; // in the text
+        size_t n_self_ns;                                           // values of each function so far
+        uint64_t *self_sums;                                        // their sums, one for each run
+        bool functions_mixed;                                       // not in order
         bool sites_mixed;
-        uint64_t site_allocations, site_bytes;
+        struct pg_site site_sums; // of all sites, by value
 };
 
 static bool add(struct pg_json_reader *r, uint64_t *sum, uint64_t value)
@@ -261,8 +261,11 @@ static const struct pg_json_key site_key[] = {
         { "allocations", pg_json_count, SITE(allocations), true },
         { "file", pg_json_text, SITE(file), false },
         { "function", pg_json_text, SITE(function), true },
+        { "leaked_bytes", pg_json_count, SITE(leaked_bytes), false },
         { "line", pg_json_line, SITE(line), false },
         { "module", pg_json_string, SITE(module), true },
+        { "peak_bytes", pg_json_count, SITE(peak_bytes), false },
+        { "temporary", pg_json_count, SITE(temporary), false },
 };
 static const struct pg_json_keys site_keys = PG_JSON_KEYS(site_key);
 
@@ -275,6 +278,13 @@ static int by_site(const void *a, const void *b)
         if (!order)
                 order = strcmp(x->file ? x->file : "", y->file ? y->file : "");
         return order ? order : (x->line > y->line) - (x->line < y->line);
+}
+
+static bool add_site(struct pg_json_reader *r, struct pg_site *sums, const struct pg_site *s)
+{
+        return add(r, &sums->allocations, s->allocations) &&
+               add(r, &sums->allocated_bytes, s->allocated_bytes) && add(r, &sums->temporary, s->temporary) &&
+               add(r, &sums->peak_bytes, s->peak_bytes) && add(r, &sums->leaked_bytes, s->leaked_bytes);
 }
 
 static bool read_site(struct pg_json_reader *r, void *into)
@@ -292,8 +302,7 @@ static bool read_site(struct pg_json_reader *r, void *into)
         b->sites_mixed |= n && by_site(&table[n - 1], &table[n]) >= 0;
         b->m.sites = table;
         b->m.n_sites++;
-        return add(r, &b->site_allocations, table[n].allocations) &&
-               add(r, &b->site_bytes, table[n].allocated_bytes);
+        return add_site(r, &b->site_sums, &table[n]);
 }
 
 static bool read_sites(struct pg_json_reader *r, void *into)
@@ -301,18 +310,38 @@ static bool read_sites(struct pg_json_reader *r, void *into)
         struct reading *b = into;
         struct pg_measurement *m = &b->m;
         (void)pg_json_peek(r);
-        const char *where = r->at;
+        b->sites_at = r->at;
         if (!pg_json_array(r, read_site, b))
                 return false;
         if (!b->sites_mixed)
                 return true;
         qsort(m->sites, m->n_sites, sizeof(*m->sites), by_site);
-        r->value = where;
+        r->value = b->sites_at;
         for (size_t i = 1; i < m->n_sites; i++)
                 if (by_site(&m->sites[i - 1], &m->sites[i]) == 0)
                         return pg_json_fail(r, "\"%.80s\" of \"%.80s\" is there twice", m->sites[i].function,
                                             m->sites[i].module);
         return true;
+}
+
+static bool read_live_interval(struct pg_json_reader *r, void *into)
+{
+        struct pg_site_quality *q = into;
+        q->has_live = true;
+        return pg_json_count(r, &q->live_interval_bytes);
+}
+
+static const struct pg_json_key site_quality_key[] = {
+        { "live_interval_bytes", read_live_interval, 0, false },
+        { "rule", pg_json_text, offsetof(struct pg_site_quality, rule), true },
+        { "stack_interval_bytes", pg_json_count, offsetof(struct pg_site_quality, stack_interval_bytes),
+          false },
+};
+static const struct pg_json_keys site_quality_keys = PG_JSON_KEYS(site_quality_key);
+
+static bool read_site_quality(struct pg_json_reader *r, void *into)
+{
+        return pg_json_object(r, &site_quality_keys, into);
 }
 
 #define PROCESS(f) offsetof(struct pg_process, f)
@@ -387,6 +416,7 @@ static const struct pg_json_key engines_key[] = {
         { "allocation", pg_json_text, ENGINES(allocation), false },
         { "cpu", pg_json_text, ENGINES(cpu), false },
         { "cpu_clock", pg_json_text, ENGINES(cpu_clock), false },
+        { "lock", pg_json_text, ENGINES(lock), false },
         { "timing", pg_json_text, ENGINES(timing), false },
 };
 static const struct pg_json_keys engines_keys = PG_JSON_KEYS(engines_key);
@@ -442,6 +472,7 @@ static const struct pg_json_key benchmark_key[] = {
         { "notes", read_notes, BENCHMARK(notes), false },
         { "processes", read_processes, offsetof(struct reading, m), false },
         { "profile", read_profile, 0, false },
+        { "site_quality", read_site_quality, BENCHMARK(site_quality), false },
         { "sites", read_sites, 0, false },
 };
 static const struct pg_json_keys benchmark_keys = PG_JSON_KEYS(benchmark_key);
@@ -469,6 +500,15 @@ static bool check_profile(struct pg_json_reader *r, const struct reading *b)
         return true;
 }
 
+/* Live bytes come with what says how they were got. */
+static bool check_sites(struct pg_json_reader *r, const struct reading *b)
+{
+        if (b->m.site_quality.has_live || !(b->site_sums.peak_bytes | b->site_sums.leaked_bytes))
+                return true;
+        r->value = b->sites_at;
+        return pg_json_fail(r, "live bytes, but \"site_quality\" has no \"live_interval_bytes\"");
+}
+
 /* ---- the file ---- */
 
 struct file {
@@ -486,7 +526,7 @@ static bool read_measurement(struct pg_json_reader *r, void *into)
         if (!pg_json_object(r, &benchmark_keys, b))
                 return false;
         r->value = where;
-        return check_profile(r, b);
+        return check_profile(r, b) && check_sites(r, b);
 }
 
 /* In a result an element may have no measurement: a benchmark that only the baseline has. */
@@ -715,18 +755,12 @@ bool pg_snapshot_parse(const char *name, const char *text, size_t len, struct pg
 #define D "/$defs/"
 
 const struct pg_described_keys pg_snapshot_keys[] = {
-        { B, "", &baseline_keys },
-        { B, D "measurement", &benchmark_keys },
-        { B, D "series", &series_keys },
-        { B, D "function", &function_keys },
-        { B, D "site", &site_keys },
-        { B, D "process", &process_keys },
-        { B, D "profile", &profile_keys },
-        { B, D "engines", &engines_keys },
-        { B, D "host", &host_keys },
-        { B, D "tool", &tool_keys },
-        { B, D "acceptance", &acceptance_keys },
-        { R, "", &result_keys },
-        { R, D "verdict", &verdict_keys },
+        { B, "", &baseline_keys },         { B, D "measurement", &benchmark_keys },
+        { B, D "series", &series_keys },   { B, D "function", &function_keys },
+        { B, D "site", &site_keys },       { B, D "site_quality", &site_quality_keys },
+        { B, D "process", &process_keys }, { B, D "profile", &profile_keys },
+        { B, D "engines", &engines_keys }, { B, D "host", &host_keys },
+        { B, D "tool", &tool_keys },       { B, D "acceptance", &acceptance_keys },
+        { R, "", &result_keys },           { R, D "verdict", &verdict_keys },
 };
 const size_t pg_n_snapshot_keys = sizeof(pg_snapshot_keys) / sizeof(pg_snapshot_keys[0]);

@@ -2,7 +2,8 @@
 /*
  * snapshot_write.c - measurements and baselines as JSON text: sorted keys, one line for each row of a table.
  *
- * Whatever is unknown (a NULL string, line 0, an empty table) has no key.
+ * Whatever is unknown (a NULL string, line 0, an empty table) has no key, nor have the rarer values of a call
+ * site when they are 0.
  */
 #include <string.h>
 
@@ -59,6 +60,7 @@ static void write_engines(struct pg_json_writer *w, const struct pg_engines *e)
         pg_json_member_string(w, "allocation", e->allocation);
         pg_json_member_string(w, "cpu", e->cpu);
         pg_json_member_string(w, "cpu_clock", e->cpu_clock);
+        pg_json_member_string(w, "lock", e->lock);
         pg_json_member_string(w, "timing", e->timing);
         pg_json_close(w, '}');
 }
@@ -88,6 +90,26 @@ static void write_functions(struct pg_json_writer *w, const struct pg_measuremen
         pg_json_close(w, ']');
 }
 
+/* A number whose absence means zero. */
+static void write_some(struct pg_json_writer *w, const char *key, uint64_t n)
+{
+        if (n)
+                pg_json_member_count(w, key, n);
+}
+
+static void write_site_quality(struct pg_json_writer *w, const struct pg_site_quality *q)
+{
+        if (!q->rule)
+                return;
+        pg_json_put_key(w, "site_quality");
+        pg_json_open(w, '{');
+        if (q->has_live)
+                pg_json_member_count(w, "live_interval_bytes", q->live_interval_bytes);
+        pg_json_member_string(w, "rule", q->rule);
+        write_some(w, "stack_interval_bytes", q->stack_interval_bytes);
+        pg_json_close(w, '}');
+}
+
 static void write_sites(struct pg_json_writer *w, const struct pg_measurement *m)
 {
         if (!m->n_sites)
@@ -101,8 +123,11 @@ static void write_sites(struct pg_json_writer *w, const struct pg_measurement *m
                 pg_json_member_count(w, "allocations", s->allocations);
                 pg_json_member_string(w, "file", s->file);
                 pg_json_member_string(w, "function", s->function);
+                write_some(w, "leaked_bytes", s->leaked_bytes);
                 write_line(w, s->line);
                 pg_json_member_string(w, "module", s->module);
+                write_some(w, "peak_bytes", s->peak_bytes);
+                write_some(w, "temporary", s->temporary);
                 pg_json_close(w, '}');
         }
         pg_json_close(w, ']');
@@ -163,6 +188,7 @@ void pg_measurement_write(struct pg_json_writer *w, const struct pg_measurement 
         write_strings(w, "notes", m->notes);
         write_processes(w, m);
         write_profile(w, m);
+        write_site_quality(w, &m->site_quality);
         write_sites(w, m);
         pg_json_close(w, '}');
 }

@@ -18,6 +18,8 @@ struct pg_culprit {
         const char *function, *module, *file; // module and file NULL when unknown
         uint32_t line;                        // 0 when unknown
         double baseline, current, change;     // change = current - baseline in the row's unit
+        bool estimated;                       // from a sample: the three numbers are about right
+        bool freed_at_once; // most of what is new here was freed by the thread's next call of the allocator
 };
 
 enum pg_row_status { PG_ROW_MEASURED, PG_ROW_UNAVAILABLE };

@@ -60,6 +60,25 @@ void pg_judge_shares(struct pg_judge *j);
 /** Who is behind a row that got worse, as far as it can be known (culprits.c). */
 void pg_judge_culprits(struct pg_judge *j, struct pg_row *row);
 
+/* ---- candidates for culprits ---- */
+
+struct pg_suspects {
+        struct pg_culprit *all;
+        size_t n;
+};
+
+/** Adds one whose value rose; others are nobody's. */
+void pg_judge_suspect(struct pg_judge *j, struct pg_suspects *s, const struct pg_culprit *c);
+/** True for metrics whose rises are charged to call sites (sites.c). */
+bool pg_judge_by_site(enum pg_metric metric);
+/** Why the call sites of both sides say nothing about a metric, as a reason for the row; "" when there are no
+ * call sites at all, NULL when they do. */
+const char *pg_judge_sites_useless(const struct pg_judge *j, enum pg_metric metric);
+/** True when the values of call sites are estimates from a sample. Both sides must have sites. */
+bool pg_judge_sites_estimated(const struct pg_judge *j, enum pg_metric metric);
+/** Every function that allocates with what it allocated more than before, at the line that rose most. */
+void pg_judge_suspect_sites(struct pg_judge *j, enum pg_metric metric, struct pg_suspects *s);
+
 /* ---- functions of both sides (match.c) ---- */
 
 /* What one function has on each side; NULL where it does not exist. */

@@ -214,7 +214,7 @@ static bool refresh(struct baseline_args *args, char **argv, enum pg_exit *ret, 
                 return false;
         if (!pg_outputs_probe_file("--baseline", args->baseline_path, err))
                 return false;
-        const struct pg_measure_all_args measuring = { NULL, args->output.quiet };
+        const struct pg_measure_all_args measuring = { .quiet = args->output.quiet };
         struct pg_measured_all m;
         if (!pg_measure_all(plan, &measuring, &m, err))
                 return false;

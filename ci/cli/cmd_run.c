@@ -21,11 +21,9 @@ struct run_args {
         struct pg_plan_args plan;
         struct pg_output_args output;
         const char *baseline_path, *save_path;
-        int engine;
+        struct pg_sampling_args sampling;
         bool strict, fail_on_warn, allow_missing;
 };
-
-static const char *const engines[] = { "auto", "agent", NULL };
 
 #define AT(field) offsetof(struct run_args, field)
 
@@ -34,8 +32,7 @@ static const struct pg_option options[] = {
         { PG_OPTION_TEXT, 's', "save-baseline", AT(save_path), "FILE",
           "keep this run as a baseline (not when it regressed)", NULL, 0 },
         PG_PLAN_OPTIONS(AT(plan)),
-        { PG_OPTION_CHOICE, 0, "engine", AT(engine), "ENGINE", "how to sample the CPU: auto, agent", engines,
-          0 },
+        PG_SAMPLING_OPTIONS(AT(sampling)),
         { PG_OPTION_TEXT, 'o', "output", AT(output.output_dir), "DIR",
           "where results go (default perfgate-out)", NULL, 0 },
         PG_OUTPUT_OPTIONS(AT(output)),
@@ -242,7 +239,11 @@ static bool run(int argc, char **argv, enum pg_exit *ret, struct pg_error *err)
         }
         if (base)
                 keep_selected(base, &args, plan);
-        const struct pg_measure_all_args measuring = { args.output.output_dir, args.output.quiet };
+        const struct pg_measure_all_args measuring = {
+                .output_dir = args.output.output_dir,
+                .quiet = args.output.quiet,
+                .sampling = args.sampling,
+        };
         struct pg_measured_all m;
         if (!pg_outputs_prepare(args.output.output_dir, err) ||
             (args.save_path && !pg_outputs_probe_file("--save-baseline", args.save_path, err)) ||

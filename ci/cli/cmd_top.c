@@ -4,6 +4,7 @@
  */
 #include "ci/cli/command.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ci/cli/terminal.h"
@@ -13,7 +14,10 @@
 struct top_args {
         const char *sample_type;
         uint32_t limit;
+        int sort; // index into sorts
 };
+
+static const char *const sorts[] = { "self", "cum", NULL };
 
 #define AT(field) offsetof(struct top_args, field)
 
@@ -21,6 +25,7 @@ static const struct pg_option options[] = {
         { PG_OPTION_TEXT, 's', "sample-type", AT(sample_type), "NAME",
           "which values, e.g. alloc_space (default: the file's own)", NULL, 0 },
         { PG_OPTION_COUNT, 'n', "limit", AT(limit), "N", "rows (default 20; 0 is all)", NULL, 0 },
+        { PG_OPTION_CHOICE, 0, "sort", AT(sort), "COLUMN", "self (default), or cum: with all that was called", sorts, 0 },
         { .type = PG_OPTION_END },
 };
 
@@ -70,22 +75,43 @@ static double percent(int64_t v, int64_t sum)
         return sum ? 100.0 * (double)v / (double)sum : 0;
 }
 
+/* Functions with the same cost keep their order, which is that of their own cost, then their name. */
+static int by_total(const void *pa, const void *pb)
+{
+        const struct pg_top_row *a = pa, *b = pb;
+        if (a->total != b->total)
+                return a->total > b->total ? -1 : 1;
+        if (a->self != b->self)
+                return a->self > b->self ? -1 : 1;
+        return strcmp(a->function, b->function);
+}
+
+static void put_row(struct pg_buf *out, const struct pg_top_row *row, int64_t self_so_far, int64_t sum,
+                    const char *unit)
+{
+        char self[PG_NUMBER_MAX], total[PG_NUMBER_MAX];
+        format_value(row->self, unit, self);
+        format_value(row->total, unit, total);
+        pg_buf_printf(out, "%12s %6.2f%% %6.2f%% %12s %6.2f%%  ", self, percent(row->self, sum),
+                      percent(self_so_far, sum), total, percent(row->total, sum));
+        put_name(out, row->function);
+        if (row->file && row->file[0]) {
+                pg_buf_puts(out, "  ");
+                put_name(out, row->file);
+        }
+        pg_buf_putc(out, '\n');
+}
+
+/* "sum %" is what the rows down to this one cost themselves. */
 static void put_rows(struct pg_buf *out, const struct pg_top_row *rows, size_t n, size_t limit, int64_t sum,
                      const char *unit)
 {
-        pg_buf_printf(out, "%12s %7s %12s %7s  %s\n", "self", "self %", "total", "total %", "function");
+        int64_t self_so_far = 0;
+        pg_buf_printf(out, "%12s %7s %7s %12s %7s  %s\n", "self", "self %", "sum %", "cum", "cum %", "function");
         for (size_t i = 0; i < n && i < limit; i++) {
-                char self[PG_NUMBER_MAX], total[PG_NUMBER_MAX];
-                format_value(rows[i].self, unit, self);
-                format_value(rows[i].total, unit, total);
-                pg_buf_printf(out, "%12s %6.2f%% %12s %6.2f%%  ", self, percent(rows[i].self, sum), total,
-                              percent(rows[i].total, sum));
-                put_name(out, rows[i].function);
-                if (rows[i].file && rows[i].file[0]) {
-                        pg_buf_puts(out, "  ");
-                        put_name(out, rows[i].file);
-                }
-                pg_buf_putc(out, '\n');
+                if (__builtin_add_overflow(self_so_far, rows[i].self, &self_so_far))
+                        self_so_far = INT64_MAX;
+                put_row(out, &rows[i], self_so_far, sum, unit);
         }
         if (n > limit)
                 pg_buf_printf(out, "%12s %zu more, --limit 0 shows all\n", "...", n - limit);
@@ -103,6 +129,8 @@ static bool show(const struct pg_profile *p, const struct top_args *args, struct
         if (!choose_type(p, args->sample_type, &type, err) ||
             !pg_profile_top(p, type, a, &rows, &n, &sum, err))
                 return false;
+        if (n && args->sort)
+                qsort(rows, n, sizeof(*rows), by_total);
         const struct pg_value_type *t = &p->sample_types[type];
         char all[PG_NUMBER_MAX];
         format_value(sum, t->unit, all);
@@ -133,7 +161,8 @@ const struct pg_command pg_command_top = {
         .name = "top",
         .synopsis = "[OPTIONS] PROFILE",
         .summary = "List the hot functions or allocation sites of a pprof file",
-        .details = "Reads profiles of any producer (perfgate, Go, gperftools, ...), compressed or not.\n",
+        .details = "Reads profiles of any producer (perfgate, Go, gperftools, ...), compressed or not. \"self\" is what a\n"
+                   "function costs itself, \"cum\" with all that it called; \"sum %\" adds self up from the top.\n",
         .options = options,
         .run = run,
 };

@@ -27,7 +27,8 @@ struct pg_command {
         bool (*run)(int argc, char **argv, enum pg_exit *ret, struct pg_error *err);
 };
 
-extern const struct pg_command pg_command_run, pg_command_compare, pg_command_baseline, pg_command_top;
+extern const struct pg_command pg_command_run, pg_command_compare, pg_command_baseline, pg_command_record,
+        pg_command_top;
 
 /** Parses the options of a command; true with *ret_help when help was asked for and printed. */
 PG_MUST_CHECK bool pg_command_options(const struct pg_command *c, int argc, char **argv, void *args,

@@ -17,6 +17,7 @@ static const struct pg_command *const commands[] = {
         &pg_command_run,
         &pg_command_compare,
         &pg_command_baseline,
+        &pg_command_record,
         &pg_command_top,
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };

@@ -15,8 +15,6 @@
 #include "runner/base/file.h"
 #include "runner/measure/measure.h"
 
-enum { SAMPLE_RATE_HZ = 997 }; // prime: no phase lock with work that repeats at a round period
-
 static const char *utc_now(struct pg_arena *a)
 {
         time_t now = time(NULL);
@@ -54,33 +52,55 @@ static bool describe(struct pg_snapshot *s, size_t n, struct pg_error *err)
 
 /* ---- profiles ---- */
 
-static bool save_profile(struct pg_arena *a, const char *output_dir, const char *benchmark, const char *file,
-                         const struct pg_profile *p, const char **ret, struct pg_error *err)
+/* Where the profiles of a benchmark go: a folder, and how that is called in the result. */
+struct place {
+        struct pg_arena *arena;
+        const char *folder, *prefix;
+        bool folded;
+};
+
+static bool save_folded(const struct place *to, const char *name, const struct pg_profile *p, struct pg_error *err)
+{
+        if (!to->folded)
+                return true;
+        const char *path = pg_arena_printf(to->arena, "%s/%s.folded", to->folder, name);
+        if (!path)
+                return pg_fail_nomem(err);
+        return pg_folded_save(path, p, p->default_type, err);
+}
+
+static bool save_profile(const struct place *to, const char *name, const struct pg_profile *p, const char **ret,
+                         struct pg_error *err)
 {
         if (!p)
                 return true;
-        const char *below = pg_arena_printf(a, "%s/%s", benchmark, file);
-        const char *path = below ? pg_arena_printf(a, "%s/%s", output_dir, below) : NULL;
-        if (!path)
+        const char *path = pg_arena_printf(to->arena, "%s/%s.pb.gz", to->folder, name);
+        const char *below = pg_arena_printf(to->arena, "%s%s.pb.gz", to->prefix, name);
+        if (!path || !below)
                 return pg_fail_nomem(err);
         if (!pg_pprof_save(path, p, err))
                 return pg_context(err, "%s", path);
         *ret = below;
-        return true;
+        return save_folded(to, name, p, err);
 }
 
-static bool save_profiles(struct pg_arena *a, const char *output_dir, const struct pg_measured *m,
+static bool save_profiles(struct pg_arena *a, const struct pg_measure_all_args *args, const struct pg_measured *m,
                           struct pg_report_profiles *ret, struct pg_error *err)
 {
-        if (!output_dir || (!m->cpu && !m->heap))
+        if (!args->output_dir || (!m->cpu && !m->heap && !m->locks))
                 return true;
         const char *name = m->measurement.name;
-        const char *folder = pg_arena_printf(a, "%s/%s", output_dir, name);
-        if (!folder)
+        struct place to = { a, args->output_dir, "", args->folded };
+        if (!args->record) {
+                to.folder = pg_arena_printf(a, "%s/%s", args->output_dir, name);
+                to.prefix = pg_arena_printf(a, "%s/", name);
+        }
+        if (!to.folder || !to.prefix)
                 return pg_fail_nomem(err);
-        return pg_mkdirs(folder, err) &&
-               save_profile(a, output_dir, name, "cpu.pb.gz", m->cpu, &ret->cpu, err) &&
-               save_profile(a, output_dir, name, "heap.pb.gz", m->heap, &ret->heap, err);
+        return pg_mkdirs(to.folder, err) && save_profile(&to, "cpu", m->cpu, &ret->cpu, err) &&
+               save_profile(&to, "heap", m->heap, &ret->heap, err) &&
+               save_profile(&to, "locks", m->locks, &ret->locks, err) &&
+               save_profile(&to, "lock_holders", m->lock_holders, &ret->lock_holders, err);
 }
 
 /* ---- benchmarks ---- */
@@ -89,7 +109,7 @@ struct state {
         const struct pg_plan *plan;
         const struct pg_measure_all_args *args;
         struct pg_launcher *launcher;
-        const char *agent_path;
+        struct pg_install install;
         struct pg_progress progress;
         uint64_t end_ns; // of the time budget; 0: none
         struct pg_measured_all *out;
@@ -108,21 +128,26 @@ static uint64_t deadline_of(const struct state *st, size_t index)
 static bool measure_one(struct state *st, size_t index, struct pg_error *err)
 {
         struct pg_snapshot *s = st->out->snapshot;
-        const struct pg_measure_options options = {
+        struct pg_measure_options options = {
                 .launcher = st->launcher,
-                .agent_path = st->agent_path,
+                .agent_path = st->install.agent_path,
+                .locks_path = st->install.locks_path,
                 .stop = &pg_stop,
-                .sample_rate_hz = SAMPLE_RATE_HZ,
                 .deadline_ns = deadline_of(st, index),
                 .progress = pg_progress_step,
                 .user = &st->progress,
+                .once = st->args->record,
         };
         struct pg_measured m = { 0 };
-        if (!pg_measure(&st->plan->workloads[index], &options, s->arena, &m, err))
+        if (!pg_sampling_apply(&st->args->sampling, &options, err) ||
+            !pg_measure(&st->plan->workloads[index], &options, s->arena, &m, err))
                 return false;
-        bool ok = save_profiles(s->arena, st->args->output_dir, &m, &st->out->profiles[s->n_benchmarks], err);
-        pg_profile_destroy(m.cpu);
-        pg_profile_destroy(m.heap);
+        bool ok = save_profiles(s->arena, st->args, &m, &st->out->profiles[s->n_benchmarks], err);
+        if (m.failure && !st->out->failure) {
+                st->out->failure = m.failure;
+                fprintf(stderr, "perfgate: %s\n", m.failure);
+        }
+        pg_measured_deinit(&m);
         if (ok)
                 s->benchmarks[s->n_benchmarks++] = m.measurement;
         return ok;
@@ -168,14 +193,12 @@ static void raise_descriptor_limit(void)
 static bool prepare(struct state *st, struct pg_error *err)
 {
         struct pg_snapshot *s = st->out->snapshot;
-        struct pg_install install;
         st->out->profiles = pg_arena_calloc(s->arena, st->plan->n, sizeof(*st->out->profiles));
         if (!st->out->profiles)
                 return pg_fail_nomem(err);
-        if (!describe(s, st->plan->n, err) || !pg_install_find(s->arena, &install, err) ||
-            !pg_launcher_create(install.helper_path, &st->launcher, err))
+        if (!describe(s, st->plan->n, err) || !pg_install_find(s->arena, &st->install, err) ||
+            !pg_launcher_create(st->install.helper_path, &st->launcher, err))
                 return false;
-        st->agent_path = install.agent_path;
         raise_descriptor_limit();
         return true;
 }

@@ -7,17 +7,22 @@
 
 #include "baseline/snapshot.h"
 #include "ci/cli/plan.h"
+#include "ci/cli/sampling.h"
 #include "ci/report/report.h"
 
 struct pg_measure_all_args {
         const char *output_dir; // profiles go to OUTPUT/BENCHMARK/; NULL: not kept
         bool quiet;
+        bool record; // one process a pass, on our own standard streams; profiles go to OUTPUT itself
+        bool folded; // folded stacks beside the profiles
+        struct pg_sampling_args sampling;
 };
 
 struct pg_measured_all {
         struct pg_snapshot *snapshot;        // of the benchmarks that worked; the caller destroys it
         struct pg_report_profiles *profiles; // one for each of snapshot->benchmarks; in its arena
-        const char *failure; // of the first target that failed, in the snapshot's arena; NULL: none did
+        const char *failure; // of the first target that failed, in the snapshot's arena; NULL: none did. With record its
+                             // numbers are there all the same
 };
 
 /** err: anything but a failing target, which is told on standard error and in ret->failure. */

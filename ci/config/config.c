@@ -177,6 +177,45 @@ static bool read_metric_names(struct pg_json_reader *r, void *into)
         return b->b.names_metrics || pg_json_fail(r, "expected at least one metric");
 }
 
+/* ---- allocator wrappers ---- */
+
+/* The globs of one array while it is read. */
+struct wrappers {
+        const char **globs; // NULL-terminated
+        struct pg_json_word *words;
+        size_t n;
+};
+
+static bool read_wrapper(struct pg_json_reader *r, void *into)
+{
+        struct wrappers *w = into;
+        const char *glob;
+        if (!pg_json_string(r, &glob))
+                return false;
+        if (glob[strspn(glob, "*")] == '\0')
+                return pg_json_fail(r, "expected a pattern for functions like \"my_pool_*\"");
+        const char **globs = pg_arena_calloc(r->arena, w->n + 2, sizeof(*globs));
+        struct pg_json_word *words = pg_arena_grow(r->arena, w->words, w->n, sizeof(*words));
+        if (!globs || !words)
+                return pg_fail_nomem(r->err);
+        if (w->n)
+                memcpy(globs, w->globs, w->n * sizeof(*globs));
+        globs[w->n] = glob;
+        words[w->n++] = (struct pg_json_word){ glob, r->value };
+        w->globs = globs;
+        w->words = words;
+        return true;
+}
+
+static bool read_wrappers(struct pg_json_reader *r, void *into)
+{
+        struct wrappers w = { 0 };
+        if (!pg_json_array(r, read_wrapper, &w) || !pg_json_unique(r, w.words, w.n, "pattern"))
+                return false;
+        *(const char *const **)into = w.globs;
+        return true;
+}
+
 #define WORKLOAD(f) offsetof(struct reading, b.workload.f)
 
 static const struct pg_json_key benchmark_key[] = {
@@ -190,6 +229,7 @@ static const struct pg_json_key benchmark_key[] = {
         { "timeout", read_timeout, WORKLOAD(timeout_ns), false },
         { "expect_exit", read_expect_exit, WORKLOAD(expect_exit), false },
         { "metrics", read_metric_names, 0, false },
+        { "allocator_wrappers", read_wrappers, WORKLOAD(allocator_wrappers), false },
         { "thresholds", pg_config_read_thresholds, offsetof(struct reading, b.thresholds), false },
 };
 static const struct pg_json_keys benchmark_keys = PG_JSON_KEYS(benchmark_key);
@@ -287,7 +327,8 @@ static const char *folder_of(struct pg_arena *a, const char *path)
 struct file {
         struct pg_config *c;
         const char *folder, *schema;
-        struct pg_json_word *names; // one for each benchmark
+        const char *const *wrappers; // for all benchmarks; NULL-terminated or NULL
+        struct pg_json_word *names;  // one for each benchmark
 };
 
 static bool read_benchmark(struct pg_json_reader *r, void *into)
@@ -331,10 +372,48 @@ static bool read_thresholds(struct pg_json_reader *r, void *into)
 
 static const struct pg_json_key config_key[] = {
         { "$schema", pg_json_string, offsetof(struct file, schema), false },
+        { "allocator_wrappers", read_wrappers, offsetof(struct file, wrappers), false },
         { "benchmarks", read_benchmarks, 0, true },
         { "thresholds", read_thresholds, 0, false },
 };
 static const struct pg_json_keys config_keys = PG_JSON_KEYS(config_key);
+
+static size_t count(const char *const *strings)
+{
+        size_t n = 0;
+        while (strings && strings[n])
+                n++;
+        return n;
+}
+
+/* A benchmark's own wrappers behind the file's, each once; NULL when out of memory. */
+static const char *const *join_wrappers(struct pg_arena *a, const char *const *all, const char *const *own)
+{
+        size_t n = count(all), n_own = count(own);
+        const char **joined = pg_arena_calloc(a, n + n_own + 1, sizeof(*joined));
+        for (size_t i = 0; joined && i < n; i++)
+                joined[i] = all[i];
+        for (size_t i = 0; joined && i < n_own; i++) {
+                size_t k = 0;
+                while (k < n && strcmp(joined[k], own[i]) != 0)
+                        k++;
+                joined[k] = own[i];
+                n += k == n;
+        }
+        return joined;
+}
+
+/* The file's wrappers may stand behind the benchmarks that they are for. */
+static bool give_wrappers(const struct file *f, struct pg_error *err)
+{
+        for (size_t i = 0; f->wrappers && i < f->c->n_benchmarks; i++) {
+                struct pg_workload *w = &f->c->benchmarks[i].workload;
+                w->allocator_wrappers = join_wrappers(f->c->arena, f->wrappers, w->allocator_wrappers);
+                if (!w->allocator_wrappers)
+                        return pg_fail_nomem(err);
+        }
+        return true;
+}
 
 static struct pg_config *create(void)
 {
@@ -363,7 +442,7 @@ bool pg_config_parse(const char *name, const char *text, size_t len, struct pg_c
                 return pg_fail_nomem(err);
         struct pg_json_reader r;
         if (!pg_json_begin(&r, name, text, len, PG_EUSAGE, c->arena, err) ||
-            !pg_json_object(&r, &config_keys, &f) || !pg_json_end(&r))
+            !pg_json_object(&r, &config_keys, &f) || !pg_json_end(&r) || !give_wrappers(&f, err))
                 return false;
         *ret = c;
         c = NULL;

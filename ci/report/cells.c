@@ -107,6 +107,25 @@ const char *pg_culprit_place(struct pg_arena *a, const struct pg_culprit *c)
         return c->line ? pg_arena_printf(a, "%s:%u", safe, (unsigned)c->line) : safe;
 }
 
+const char *pg_culprit_change(struct pg_arena *a, enum pg_metric metric, const struct pg_culprit *c)
+{
+        char by[PG_NUMBER_MAX];
+        return pg_arena_printf(a, "%s%s%s", c->estimated ? "~" : "",
+                               pg_cell_difference(metric, c->change, by),
+                               c->freed_at_once ? ", freed at once" : "");
+}
+
+const char *pg_culprit_numbers(struct pg_arena *a, enum pg_metric metric, const struct pg_culprit *c,
+                               const char *arrow)
+{
+        char from[PG_NUMBER_MAX], to[PG_NUMBER_MAX];
+        const char *about = c->estimated ? "~" : "", *change = pg_culprit_change(a, metric, c);
+        if (!change)
+                return NULL;
+        return pg_arena_printf(a, "%s%s %s %s%s (%s)", about, pg_cell_value(metric, c->baseline, from), arrow,
+                               about, pg_cell_value(metric, c->current, to), change);
+}
+
 /* ---- the whole run ---- */
 
 enum pg_verdict pg_report_verdict(const struct pg_report *r)

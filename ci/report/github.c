@@ -112,13 +112,13 @@ static const char *message_of(struct page *p, const struct pg_row *row, const st
         if (c->reason)
                 pg_buf_printf(&text, "%s%s", text.len ? "; " : "", c->reason);
         for (size_t i = 0; i < row->n_culprits && i < 3 && row->metric != PG_CPU_SHARE; i++) {
-                char by[PG_NUMBER_MAX];
-                const char *function = pg_printable(p->arena, row->culprits[i].function);
-                const char *place = pg_culprit_place(p->arena, &row->culprits[i]);
-                p->failed |= !function || !place;
+                const struct pg_culprit *culprit = &row->culprits[i];
+                const char *function = pg_printable(p->arena, culprit->function);
+                const char *place = pg_culprit_place(p->arena, culprit);
+                const char *by = pg_culprit_change(p->arena, row->metric, culprit);
+                p->failed |= !function || !place || !by;
                 pg_buf_printf(&text, "%s%s%s%s %s", i ? ", " : "; by ", function ? function : "",
-                              place && *place ? " " : "", place ? place : "",
-                              pg_cell_difference(row->metric, row->culprits[i].change, by));
+                              place && *place ? " " : "", place ? place : "", by ? by : "");
         }
         const char *s = text.failed ? NULL : pg_arena_strdup(p->arena, text.data ? text.data : "");
         p->failed |= !s;

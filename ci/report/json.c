@@ -24,6 +24,15 @@ static void put_real(struct pg_json_writer *w, const char *key, bool known, doub
                 pg_json_put_string(w, NULL);
 }
 
+/* A remark that most culprits do not need. */
+static void put_true(struct pg_json_writer *w, const char *key, bool b)
+{
+        if (!b)
+                return;
+        pg_json_put_key(w, key);
+        pg_json_put_bool(w, true);
+}
+
 static void put_culprits(struct pg_json_writer *w, const struct pg_row *row)
 {
         pg_json_put_key(w, "culprits");
@@ -34,7 +43,9 @@ static void put_culprits(struct pg_json_writer *w, const struct pg_row *row)
                 put_real(w, "baseline", row->has_baseline, c->baseline);
                 put_real(w, "change", row->has_baseline, c->change);
                 put_real(w, "current", true, c->current);
+                put_true(w, "estimated", c->estimated);
                 put_string(w, "file", c->file);
+                put_true(w, "freed_at_once", c->freed_at_once);
                 put_string(w, "function", c->function);
                 put_real(w, "line", c->line > 0, c->line);
                 put_string(w, "module", c->module);
@@ -84,8 +95,45 @@ static void put_engines(struct pg_json_writer *w, const struct pg_measurement *m
                 pg_json_member_string(w, "allocation", m->engines.allocation);
                 pg_json_member_string(w, "cpu", m->engines.cpu);
                 pg_json_member_string(w, "cpu_clock", m->engines.cpu_clock);
+                pg_json_member_string(w, "lock", m->engines.lock);
                 pg_json_member_string(w, "timing", m->engines.timing);
         }
+        pg_json_close(w, '}');
+}
+
+static void put_stack_quality(struct pg_json_writer *w, const char *key, const struct pg_stack_quality *q)
+{
+        uint64_t broken = q->truncated + q->unknown + q->other;
+        pg_json_put_key(w, key);
+        pg_json_open_flat(w, '{');
+        pg_json_member_count(w, "complete", q->events > broken ? q->events - broken : 0);
+        pg_json_member_count(w, "different", q->different);
+        pg_json_member_count(w, "events", q->events);
+        if (q->live_interval_bytes)
+                pg_json_member_count(w, "live_interval_bytes", q->live_interval_bytes);
+        pg_json_member_count(w, "lost", q->lost);
+        pg_json_member_count(w, "other", q->other);
+        pg_json_member_count(w, "truncated", q->truncated);
+        pg_json_member_count(w, "unknown", q->unknown);
+        pg_json_member_count(w, "verified", q->verified);
+        pg_json_close(w, '}');
+}
+
+/* Only of passes that saw something. */
+static void put_stacks(struct pg_json_writer *w, const struct pg_measurement *m)
+{
+        static const char *const keys[PG_STACKS_COUNT] = { [PG_STACKS_ALLOCATION] = "allocation",
+                                                           [PG_STACKS_CPU] = "cpu" };
+        bool any = false;
+        for (int i = 0; i < PG_STACKS_COUNT; i++)
+                any |= m->stacks[i].events > 0;
+        if (!any)
+                return;
+        pg_json_put_key(w, "stacks");
+        pg_json_open(w, '{');
+        for (int i = 0; i < PG_STACKS_COUNT; i++)
+                if (m->stacks[i].events)
+                        put_stack_quality(w, keys[i], &m->stacks[i]);
         pg_json_close(w, '}');
 }
 
@@ -98,6 +146,8 @@ static void put_profiles(struct pg_json_writer *w, const struct pg_report_profil
                 pg_json_member_string(w, "cpu_base", p->cpu_base);
                 pg_json_member_string(w, "heap", p->heap);
                 pg_json_member_string(w, "heap_base", p->heap_base);
+                pg_json_member_string(w, "lock_holders", p->lock_holders);
+                pg_json_member_string(w, "locks", p->locks);
         }
         pg_json_close(w, '}');
 }
@@ -119,6 +169,8 @@ static void put_benchmark(struct pg_json_writer *w, const struct pg_benchmark_ve
         put_string(w, "name", b->name);
         put_profiles(w, profiles);
         pg_json_member_string(w, "reason", b->reason);
+        if (b->head)
+                put_stacks(w, b->head);
         put_string(w, "verdict", pg_verdict_name(b->verdict));
         pg_json_close(w, '}');
 }

@@ -73,13 +73,12 @@ static void put_place(struct page *p, const struct pg_culprit *c)
 
 static void put_culprit(struct page *p, const struct pg_row *row, const struct pg_culprit *c)
 {
-        char from[PG_NUMBER_MAX], to[PG_NUMBER_MAX], by[PG_NUMBER_MAX];
+        const char *numbers = pg_culprit_numbers(p->arena, row->metric, c, "→");
+        p->failed |= !numbers;
         pg_buf_puts(p->out, "  - ");
         put_name(p, c->function);
         put_place(p, c);
-        pg_buf_printf(p->out, ": %s → %s (%s)\n", pg_cell_value(row->metric, c->baseline, from),
-                      pg_cell_value(row->metric, c->current, to),
-                      pg_cell_difference(row->metric, c->change, by));
+        pg_buf_printf(p->out, ": %s\n", numbers ? numbers : "");
 }
 
 static void put_finding(struct page *p, const struct pg_benchmark_verdict *b, const struct pg_row *row)

@@ -14,6 +14,7 @@
  * written. */
 struct pg_report_profiles {
         const char *cpu, *heap, *cpu_base, *heap_base;
+        const char *locks, *lock_holders;
 };
 
 struct pg_report {

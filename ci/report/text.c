@@ -121,16 +121,6 @@ static void add_detail(struct page *p, const char *text)
         add_line(p, DETAIL, kept(p, text))->colour = DIM;
 }
 
-/* "4,000 -> 10,000 (+6,000)" */
-static const char *culprit_numbers(struct page *p, const struct pg_row *row, const struct pg_culprit *c)
-{
-        char from[PG_NUMBER_MAX], to[PG_NUMBER_MAX], by[PG_NUMBER_MAX];
-        return kept(p,
-                    pg_arena_printf(p->arena, "%s -> %s (%s)", pg_cell_value(row->metric, c->baseline, from),
-                                    pg_cell_value(row->metric, c->current, to),
-                                    pg_cell_difference(row->metric, c->change, by)));
-}
-
 /* Function and place share the room: both whole if they fit, else the shorter one whole, else half and half.
  */
 static void shorten_both(struct page *p, const char **function, const char **place, size_t room)
@@ -159,6 +149,20 @@ static void add_share_culprit(struct page *p, const struct pg_culprit *c)
         line->cells[1] = place;
 }
 
+/* The numbers of a culprit; only their difference where names of that many columns leave no room for more. */
+static const char *culprit_numbers(struct page *p, enum pg_metric metric, const struct pg_culprit *c,
+                                   size_t names, size_t *ret_room)
+{
+        enum { LEAST = 2 * MIN_LABEL };
+        size_t taken = INDENT_DETAIL + 2 * GAP + (names < LEAST ? names : LEAST);
+        const char *numbers = kept(p, pg_culprit_numbers(p->arena, metric, c, "->"));
+        if (taken + pg_columns(numbers) > p->width)
+                numbers = kept(p, pg_culprit_change(p->arena, metric, c));
+        taken = INDENT_DETAIL + 2 * GAP + pg_columns(numbers);
+        *ret_room = p->width > taken + LEAST ? p->width - taken : LEAST;
+        return numbers;
+}
+
 static void add_culprits(struct page *p, const struct pg_row *row)
 {
         size_t n = row->n_culprits, shown = n > MAX_CULPRITS && !p->style->verbose ? MAX_CULPRITS : n;
@@ -170,10 +174,9 @@ static void add_culprits(struct page *p, const struct pg_row *row)
                 }
                 const char *function = kept(p, pg_printable(p->arena, c->function));
                 const char *place = kept(p, pg_culprit_place(p->arena, c));
-                const char *numbers = culprit_numbers(p, row, c);
-                size_t taken = INDENT_DETAIL + 2 * GAP + pg_columns(numbers);
-                shorten_both(p, &function, &place,
-                             p->width > taken + 2 * MIN_LABEL ? p->width - taken : 2 * MIN_LABEL);
+                size_t room, names = pg_columns(function) + pg_columns(place);
+                const char *numbers = culprit_numbers(p, row->metric, c, names, &room);
+                shorten_both(p, &function, &place, room);
                 struct line *line = add_line(p, CULPRIT, function);
                 line->cells[1] = place;
                 line->cells[2] = numbers;

@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 
 #include "runner/agent/count.h"
 #include "runner/agent/modules.h"
@@ -120,7 +121,7 @@ static bool header_is_ours(const struct pg_file_header *h)
 {
         return h->magic == PG_CAPTURE_MAGIC && h->version == PG_CAPTURE_VERSION &&
                h->header_bytes == sizeof(*h) && h->key == settings.key && h->slot_size == PG_SLOT_BYTES &&
-               h->n_slots <= PG_SLOTS_MAX && (h->mode == PG_MODE_COUNT || h->mode == PG_MODE_SAMPLE);
+               h->n_slots <= PG_SLOTS_MAX && h->mode >= PG_MODE_COUNT && h->mode <= PG_MODE_LOCK;
 }
 
 static bool map_header(int fd)
@@ -134,12 +135,6 @@ static bool map_header(int fd)
         }
         agent.header = h;
         return true;
-}
-
-/* Only what the mode needs: address space may be limited. */
-static size_t slot_map_bytes(void)
-{
-        return agent.header->mode == PG_MODE_SAMPLE ? PG_SLOT_BYTES : PG_OFFSET_CHUNKS;
 }
 
 static bool claim_index(uint32_t *ret)
@@ -164,11 +159,12 @@ static void *stretch_header(uint64_t offset, size_t size)
         return (char *)r + offset;
 }
 
-static void *map_slot(int fd, uint32_t index)
+/* A part of slot index; NULL when it cannot be had. */
+static void *map_part(int fd, uint32_t index, uint64_t offset, size_t size)
 {
-        uint64_t offset = PG_CAPTURE_PAGE + (uint64_t)index * PG_SLOT_BYTES;
-        void *p = fd >= 0 ? raw_map_shared(fd, offset, slot_map_bytes()) : NULL;
-        return p ? p : stretch_header(offset, slot_map_bytes());
+        offset += PG_CAPTURE_PAGE + (uint64_t)index * PG_SLOT_BYTES;
+        void *p = fd >= 0 ? raw_map_shared(fd, offset, size) : NULL;
+        return p ? p : stretch_header(offset, size);
 }
 
 static void use_slot(unsigned char *base)
@@ -176,10 +172,62 @@ static void use_slot(unsigned char *base)
         agent.slot = (struct pg_slot *)base;
         agent.modules = (struct pg_module *)(base + PG_OFFSET_MODULES);
         agent.cells = (struct pg_cell *)(base + PG_OFFSET_CELLS);
-        agent.heads = (_Atomic uint32_t *)(base + PG_OFFSET_HEADS);
-        agent.sites = (struct pg_site_entry *)(base + PG_OFFSET_SITES);
         agent.journal = (struct pg_started *)(base + PG_OFFSET_JOURNAL);
-        agent.chunks = agent.header->mode == PG_MODE_SAMPLE ? base + PG_OFFSET_CHUNKS : NULL;
+}
+
+/* How many nodes or blocks to map. Address space is the target's: of a limited one a small part will do. */
+static uint32_t affordable(uint32_t wanted)
+{
+        enum { PART = 64, BYTES_EACH = 64, LEAST = 4096 };
+        struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+        raw_call(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit, 0, 0);
+        while (wanted > LEAST && limit.rlim_cur != RLIM_INFINITY &&
+               (uint64_t)wanted * BYTES_EACH > limit.rlim_cur / PART)
+                wanted /= 2;
+        return wanted;
+}
+
+static void unmap_part(void *p, size_t size)
+{
+        if (p)
+                raw_unmap(p, size);
+}
+
+static void map_stacks(int fd, uint32_t index)
+{
+        uint32_t n = affordable(PG_NODES_MAX);
+        agent.nodes = map_part(fd, index, PG_OFFSET_NODES, n * sizeof(struct pg_node));
+        if (agent.nodes)
+                agent.slot->nodes_limit = n;
+}
+
+/* All or nothing: the parts are worth nothing alone. */
+static void map_live(int fd, uint32_t index)
+{
+        uint32_t live = agent.header->live, n_nodes = agent.slot->nodes_limit;
+        if (agent.header->mode != PG_MODE_COUNT || live == PG_LIVE_OFF || !agent.nodes)
+                return;
+        uint32_t n = affordable(live == PG_LIVE_EXACT ? PG_LIVE_EXACT_BLOCKS : PG_LIVE_SAMPLED_BLOCKS);
+        void *peaks = map_part(fd, index, PG_OFFSET_PEAKS, n_nodes * sizeof(struct pg_node_peak));
+        void *blocks = map_part(fd, index, PG_OFFSET_LIVE_BLOCKS, n * sizeof(struct pg_live_block));
+        if (!peaks || !blocks) {
+                unmap_part(peaks, n_nodes * sizeof(struct pg_node_peak));
+                unmap_part(blocks, n * sizeof(struct pg_live_block));
+                return;
+        }
+        agent.peaks = peaks;
+        agent.live_blocks = blocks;
+        agent.live_mask = n / PG_LIVE_BUCKET - 1;
+        agent.slot->live_buckets = n / PG_LIVE_BUCKET;
+}
+
+static void fill_nodes(void)
+{
+        if (!agent.nodes)
+                return;
+        for (uint32_t i = 1; i < PG_NODE_FIRST; i++)
+                atomic_store_explicit(&agent.nodes[i].place, PG_PLACE(PG_MODULE_NONE, i), memory_order_relaxed);
+        atomic_store_explicit(&agent.slot->n_nodes, PG_NODE_CHUNK, memory_order_relaxed);
 }
 
 static void fill_slot(bool forked, int64_t inherited)
@@ -193,10 +241,18 @@ static void fill_slot(bool forked, int64_t inherited)
         s->inherited_bytes = (uint64_t)inherited;
         atomic_store_explicit(&s->live_bytes, inherited, memory_order_relaxed);
         atomic_store_explicit(&s->peak_bytes, inherited, memory_order_relaxed);
-        atomic_store_explicit(&agent.sites[0].place, PG_PLACE(PG_MODULE_NONE, 0), memory_order_relaxed);
-        atomic_store_explicit(&s->n_sites, 1, memory_order_relaxed);
+        atomic_store_explicit(&s->peak, 1, memory_order_relaxed);
+        fill_nodes();
         atomic_store_explicit(&s->n_cells, 1, memory_order_relaxed); // cell 0 is the shared one
         atomic_store_explicit(&s->state, PG_SLOT_RUNNING, memory_order_release);
+}
+
+/* Rules that are cached in a forked child name modules by their number in the parent's table. */
+static void inherit_modules(const struct pg_module *parent, uint32_t n)
+{
+        n = n < PG_MODULES_MAX ? n : PG_MODULES_MAX;
+        memcpy(agent.modules, parent, n * sizeof(*parent));
+        atomic_store_explicit(&agent.slot->n_modules, n, memory_order_relaxed);
 }
 
 static bool take_slot(int fd, bool forked, int64_t inherited)
@@ -204,12 +260,19 @@ static bool take_slot(int fd, bool forked, int64_t inherited)
         uint32_t index;
         if (!claim_index(&index))
                 return false;
-        unsigned char *base = map_slot(fd, index);
+        unsigned char *base = map_part(fd, index, 0, PG_OFFSET_NODES);
         if (!base) {
                 atomic_fetch_add_explicit(&agent.header->attach_failures, 1, memory_order_relaxed);
                 return false;
         }
+        const struct pg_module *modules = agent.modules;
+        uint32_t n_modules = forked ? atomic_load_explicit(&agent.slot->n_modules, memory_order_relaxed) : 0;
         use_slot(base);
+        inherit_modules(modules, n_modules);
+        agent.nodes = NULL;
+        agent.live_blocks = NULL;
+        map_stacks(fd, index);
+        map_live(fd, index);
         agent.pid = raw_getpid();
         agent.borrowed = false;
         fill_slot(forked, inherited);
@@ -252,13 +315,18 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
                 return;
         }
         remember_own_path();
-        agent_place(getauxval(AT_ENTRY)); // the program comes first in the table
+        struct dl_find_object program; // comes first in the table
+        if (_dl_find_object((void *)getauxval(AT_ENTRY), &program) == 0)
+                agent_module(&program);
         raw_call(SYS_madvise, (long)&wiped, sizeof(wiped), MADV_WIPEONFORK, 0, 0, 0);
         agent_next_generation();
-        agent.state = agent.header->mode == PG_MODE_SAMPLE ? AGENT_SAMPLING : AGENT_COUNTING;
+        static const uint32_t states[] = { [PG_MODE_COUNT] = AGENT_COUNTING,
+                                           [PG_MODE_SAMPLE] = AGENT_SAMPLING,
+                                           [PG_MODE_LOCK] = AGENT_LOCKS };
+        agent.state = states[agent.header->mode];
         if (agent.state == AGENT_SAMPLING)
                 sampler_start();
-        else
+        else if (agent.state == AGENT_COUNTING)
                 count_start();
 }
 
@@ -286,6 +354,6 @@ void agent_reattach_after_fork(void)
         agent_next_generation();
         if (agent.state == AGENT_SAMPLING)
                 sampler_after_fork();
-        else
+        else if (agent.state == AGENT_COUNTING)
                 count_after_fork();
 }

@@ -22,6 +22,7 @@ enum agent_state {
         AGENT_PASSIVE,  // no variable, not ours, or attaching failed
         AGENT_COUNTING, // PG_MODE_COUNT
         AGENT_SAMPLING, // PG_MODE_SAMPLE
+        AGENT_LOCKS,    // PG_MODE_LOCK
 };
 
 enum { AGENT_VALUE_MAX = 256 };
@@ -36,10 +37,11 @@ struct agent_process {
         struct pg_slot *slot;
         struct pg_module *modules;
         struct pg_cell *cells;
-        _Atomic uint32_t *heads;
-        struct pg_site_entry *sites;
         struct pg_started *journal;
-        unsigned char *chunks;        // NULL unless sampling
+        struct pg_node *nodes;           // NULL when they could not be mapped
+        struct pg_node_peak *peaks;      // by node; counting only, as the rest
+        struct pg_live_block *live_blocks; // NULL: live bytes are not attributed
+        uint32_t live_mask;                // buckets - 1
         char value[AGENT_VALUE_MAX];  // of PERFGATE_AGENT
         char path[PG_PATH_MAX_BYTES]; // of this library
 };

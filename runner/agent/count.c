@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * count.c - cells, the peak of the live heap, and what happens off the fast path.
+ * count.c - the peak of the live heap, and what happens off the fast path.
  *
- * Cells of ended threads are taken over by new ones, counters and all: sums stay exact. A thread that finds
- * no cell shares cell 0 by atomic adds. The peak is exact while the process has one cell ("solo"); the second
+ * A thread that finds no cell shares cell 0 by atomic adds. The peak is exact while the process has one cell ("solo"); the second
  * cell's claimer moves the first one's live bytes into the slot's, and from then on each cell may hold back
  * at most its slack.
  */
@@ -12,9 +11,10 @@
 #include <dlfcn.h>
 #include <linux/membarrier.h>
 
-#include "runner/agent/modules.h"
+#include "runner/agent/cells.h"
+#include "runner/agent/chance.h"
 #include "runner/agent/raw.h"
-#include "runner/agent/sites.h"
+#include "runner/agent/rules.h"
 
 _Thread_local struct count_thread count_self = { .generation = COUNT_NO_GENERATION };
 
@@ -22,8 +22,6 @@ enum {
         SLACK_MIN_BYTES = 256,
         SLACK_MAX_BYTES = 65536,
         SLACK_PEAK_PART = 1024, // slack is this part of the peak
-        REUSE_PROBES = 4,       // cells looked at before a fresh one is taken
-        REUSE_PROBES_FULL = 64, // ... when there is none
         SHARED_RETRY = 4096,    // a thread in the shared cell looks for its own again after so many calls
 };
 
@@ -57,6 +55,11 @@ static int64_t add_live(int64_t change)
 {
         int64_t live =
                 atomic_fetch_add_explicit(&agent.slot->live_bytes, change, memory_order_relaxed) + change;
+        int64_t peak = atomic_load_explicit(&agent.slot->peak_bytes, memory_order_relaxed);
+        if (live > peak)
+                count_new_peak();
+        else if (change < 0)
+                atomic_store_explicit(&agent.slot->below, 1, memory_order_relaxed);
         return largest(&agent.slot->peak_bytes, live);
 }
 
@@ -74,7 +77,7 @@ static void hand_over(struct pg_cell *c, int64_t net)
  * is cleared and then net is read. The barrier in all threads of the process lies between the two for both
  * sides, so that either the owner sees that it is no longer alone, or its last change is seen here.
  */
-static void leave_solo(void)
+void count_leave_solo(void)
 {
         struct pg_cell *first = &agent.cells[1];
         atomic_store_explicit(&agent.slot->multi, 1, memory_order_relaxed);
@@ -104,111 +107,56 @@ __attribute__((noinline)) void count_flush(struct pg_cell *c, int64_t net)
                                       memory_order_relaxed);
 }
 
-static uint32_t cell_count(void)
-{
-        uint32_t n = atomic_load_explicit(&agent.slot->n_cells, memory_order_acquire);
-        return n < PG_CELLS_MAX ? n : PG_CELLS_MAX;
-}
-
 int64_t count_live_bytes(void)
 {
         int64_t live = (int64_t)agent.slot->inherited_bytes;
-        for (uint32_t i = 0, n = cell_count(); i < n; i++)
+        for (uint32_t i = 0, n = cells_count(); i < n; i++)
                 live += atomic_load_explicit(&agent.cells[i].net_bytes, memory_order_relaxed);
         return live;
 }
 
-/* ---- sites -----------------------------------------------------------------------------------------------
+/* ---- stacks ----------------------------------------------------------------------------------------------
  */
-
-/* Taken out of the cache before it is added to the table: a kill in between loses it from the sites only, and
- * the reader puts what is missing there into [other]. */
-static void evict(struct pg_cell_site *s)
-{
-        if (s->pc == 0)
-                return;
-        s->pc = 0;
-        atomic_signal_fence(memory_order_seq_cst);
-        sites_add(s->place, s->allocations, s->bytes);
-}
-
-__attribute__((noinline)) void count_replace_site(struct pg_cell_site *s, uint64_t pc)
-{
-        evict(s);
-        s->place = agent_place(pc);
-        s->allocations = 0;
-        s->bytes = 0;
-        atomic_signal_fence(memory_order_seq_cst);
-        s->pc = pc;
-}
-
-static void evict_all(struct pg_cell *c)
-{
-        for (uint32_t i = 0; i < PG_CELL_SITES; i++)
-                evict(&c->sites[i]);
-}
 
 void count_forget_addresses(void)
 {
         uint32_t g = atomic_load_explicit(&agent_generation, memory_order_relaxed);
-        if (agent.state == AGENT_COUNTING && g != 0)
-                agent_next_generation();
+        if (agent.state < AGENT_COUNTING || g == 0)
+                return;
+        rules_forget();
+        agent_next_generation();
+}
+
+/* Poisson over bytes; the event stands for 1 / probability events, in units of PG_SCALE_ONE. */
+__attribute__((noinline)) uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes, const uint64_t *frame)
+{
+        double mean = (double)agent.header->stack_interval_bytes;
+        c->stack_until_bytes -= (int64_t)bytes;
+        if (c->stack_until_bytes >= 0)
+                return 0;
+        c->stack_until_bytes = (int64_t)(mean * chance_minus_log(chance_unit(&c->random)));
+        if (bytes == 0)
+                return 0;
+        double scale = PG_SCALE_ONE / chance_hit((double)bytes / mean);
+        uint32_t node = stack_here(frame);
+        stack_count(node, (uint64_t)(scale + 0.5), (uint64_t)(scale * (double)bytes + 0.5));
+        return node;
 }
 
 /* ---- cells -----------------------------------------------------------------------------------------------
  */
 
-static bool take_over(struct pg_cell *c, int32_t tid)
-{
-        int32_t owner = atomic_load_explicit(&c->tid, memory_order_acquire);
-        if (owner == 0 || (owner != tid && !raw_thread_is_gone(agent.pid, owner)))
-                return false;
-        return atomic_compare_exchange_strong_explicit(&c->tid, &owner, tid, memory_order_acq_rel,
-                                                       memory_order_relaxed);
-}
-
-/* A cell whose thread has ended; the search goes on where the last one stopped. */
-static struct pg_cell *reuse_cell(int32_t tid, uint32_t probes)
-{
-        static _Atomic uint32_t cursor;
-        uint32_t n = cell_count() - 1; // without the shared one
-        for (uint32_t i = 0; i < probes && i < n; i++) {
-                uint32_t at = atomic_fetch_add_explicit(&cursor, 1, memory_order_relaxed) % n + 1;
-                if (take_over(&agent.cells[at], tid))
-                        return &agent.cells[at];
-        }
-        return NULL;
-}
-
-static struct pg_cell *fresh_cell(int32_t tid)
-{
-        uint32_t i = cell_count();
-        if (i < PG_CELLS_MAX)
-                i = atomic_fetch_add_explicit(&agent.slot->n_cells, 1, memory_order_acq_rel);
-        if (i >= PG_CELLS_MAX)
-                return NULL;
-        if (i > 1)
-                leave_solo();
-        atomic_store_explicit(&agent.cells[i].tid, tid, memory_order_release);
-        return &agent.cells[i];
-}
-
-static struct pg_cell *claim_cell(void)
-{
-        int32_t tid = raw_gettid();
-        struct pg_cell *c = reuse_cell(tid, REUSE_PROBES);
-        if (!c)
-                c = fresh_cell(tid);
-        if (!c)
-                c = reuse_cell(tid, REUSE_PROBES_FULL);
-        if (c)
-                atomic_fetch_add_explicit(&agent.slot->n_threads, 1, memory_order_relaxed);
-        return c;
-}
-
 static bool may_look_for_cell(void)
 {
         return !agent.borrowed && count_self.shared_counts % SHARED_RETRY == 0;
+}
+
+/* The same numbers in every run, so that runs repeat; others in each cell. */
+static void start_chance(struct pg_cell *c)
+{
+        c->random = (uint64_t)(c - agent.cells);
+        c->stack_until_bytes = (int64_t)((double)agent.header->stack_interval_bytes *
+                                         chance_minus_log(chance_unit(&c->random)));
 }
 
 __attribute__((noinline)) struct pg_cell *count_adopt(void)
@@ -223,15 +171,17 @@ __attribute__((noinline)) struct pg_cell *count_adopt(void)
         if (agent.state == AGENT_SAMPLING)
                 count_self.generation =
                         g; // no cell, and no need to ask again: the wrappers must cost little here
-        if (agent.state != AGENT_COUNTING || count_self.paused)
+        if (agent.state == AGENT_SAMPLING || count_self.paused)
                 return NULL;
         if (!count_self.cell || count_self.epoch != agent.epoch) {
-                count_self.cell = may_look_for_cell() ? claim_cell() : NULL;
+                count_self.cell = may_look_for_cell() ? cells_claim() : NULL;
                 count_self.epoch = agent.epoch;
         }
         if (!count_self.cell)
                 return NULL;
-        evict_all(count_self.cell);
+        if (!count_self.cell->random)
+                start_chance(count_self.cell);
+        stack_adopt(count_self.cell);
         count_self.generation = g;
         return count_self.cell;
 }
@@ -240,7 +190,6 @@ __attribute__((noinline)) struct pg_cell *count_adopt(void)
 struct event {
         uint64_t allocations, bytes, frees;
         int64_t net;
-        uint64_t pc;
 };
 
 static void count_early(const struct event *e)
@@ -255,7 +204,7 @@ static void count_early(const struct event *e)
 
 static void count_shared(const struct event *e)
 {
-        leave_solo();
+        count_leave_solo();
         struct pg_cell *c = &agent.cells[0];
         add(&c->allocations, e->allocations);
         add(&c->allocated_bytes, e->bytes);
@@ -263,8 +212,8 @@ static void count_shared(const struct event *e)
         atomic_fetch_add_explicit(&c->net_bytes, e->net, memory_order_relaxed);
         add_live(e->net);
         count_self.shared_counts++;
-        if (e->allocations)
-                sites_add(agent_place(e->pc), e->allocations, e->bytes);
+        if (e->allocations && agent.nodes)
+                stack_count(PG_NODE_OTHER, e->allocations, e->bytes);
 }
 
 static bool counts_without_cell(void)
@@ -289,10 +238,10 @@ static int64_t usable_size(void *p)
         return n;
 }
 
-__attribute__((noinline)) void count_block_without_cell(void *p, uint64_t bytes, uint64_t pc)
+__attribute__((noinline)) void count_block_without_cell(void *p, uint64_t bytes)
 {
         if (counts_without_cell() && !real_is_early(p))
-                count_event(&(struct event){ 1, bytes, 0, usable_size(p), pc });
+                count_event(&(struct event){ 1, bytes, 0, usable_size(p) });
 }
 
 __attribute__((noinline)) void count_freed_without_cell(int64_t bytes)
@@ -307,12 +256,11 @@ __attribute__((noinline)) void count_free_without_cell(void *p)
                 count_freed_without_cell(usable_size(p));
 }
 
-__attribute__((noinline)) void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes,
-                                                               uint64_t pc)
+__attribute__((noinline)) void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes)
 {
         int64_t new_bytes = p ? usable_size(p) : 0;
         if (counts_without_cell())
-                count_event(&(struct event){ p != NULL, p ? bytes : 0, 1, new_bytes - old_bytes, pc });
+                count_event(&(struct event){ p != NULL, p ? bytes : 0, 1, new_bytes - old_bytes });
 }
 
 /* ---- beginnings ------------------------------------------------------------------------------------------
@@ -355,6 +303,8 @@ void count_start(void)
         c->allocated_bytes = early.bytes;
         c->frees = early.frees;
         c->solo_peak_bytes = early.peak;
+        if (agent.nodes && early.allocations)
+                stack_count(PG_NODE_OTHER, early.allocations, early.bytes);
         atomic_store_explicit(&c->net_bytes, early.net, memory_order_relaxed);
 }
 

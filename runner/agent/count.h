@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 #include "runner/agent/attach.h"
+#include "runner/agent/live.h"
 #include "runner/agent/real.h"
+#include "runner/agent/stack.h"
 
 enum { COUNT_NO_GENERATION = 0xffffffffu };
 
@@ -37,15 +39,17 @@ void count_after_fork(void);
 int64_t count_live_bytes(void);
 /* After a library was unloaded: addresses may mean something else from now on. */
 void count_forget_addresses(void);
+/* The process gets a second cell. */
+void count_leave_solo(void);
 
 /* Slow paths. */
 struct pg_cell *count_adopt(void); // this thread's cell, NULL when it has none
-void count_block_without_cell(void *p, uint64_t bytes, uint64_t pc);
+void count_block_without_cell(void *p, uint64_t bytes);
 void count_free_without_cell(void *p);
 void count_freed_without_cell(int64_t bytes);
-void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes, uint64_t pc);
+void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes);
 void count_flush(struct pg_cell *c, int64_t net);
-void count_replace_site(struct pg_cell_site *s, uint64_t pc);
+uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes, const uint64_t *frame);
 
 static inline struct pg_cell *count_cell(void)
 {
@@ -54,14 +58,37 @@ static inline struct pg_cell *count_cell(void)
         return count_adopt();
 }
 
+static inline uint32_t count_peak(void)
+{
+        return atomic_load_explicit(&agent.slot->peak, memory_order_relaxed);
+}
+
+static inline bool count_is_below(void)
+{
+        return atomic_load_explicit(&agent.slot->below, memory_order_relaxed);
+}
+
+/* A higher peak than ever; it has a number of its own when something was freed since the last one. */
+static inline void count_new_peak(void)
+{
+        if (!count_is_below())
+                return;
+        atomic_store_explicit(&agent.slot->below, 0, memory_order_relaxed);
+        atomic_store_explicit(&agent.slot->peak, count_peak() + 1, memory_order_relaxed);
+}
+
 static inline void count_net(struct pg_cell *c, int64_t change)
 {
         int64_t net = atomic_load_explicit(&c->net_bytes, memory_order_relaxed) + change;
         atomic_store_explicit(&c->net_bytes, net, memory_order_relaxed);
-        atomic_signal_fence(memory_order_seq_cst); // the other half is the membarrier in leave_solo()
+        atomic_signal_fence(memory_order_seq_cst); // the other half is the membarrier in count_leave_solo()
         if (pg_likely(atomic_load_explicit(&c->solo, memory_order_relaxed))) {
-                if (net > c->solo_peak_bytes)
+                if (net > c->solo_peak_bytes) {
                         c->solo_peak_bytes = net;
+                        count_new_peak();
+                } else if (change < 0 && !count_is_below()) {
+                        atomic_store_explicit(&agent.slot->below, 1, memory_order_relaxed);
+                }
                 return;
         }
         uint64_t flushed = (uint64_t)atomic_load_explicit(&c->flushed_bytes, memory_order_relaxed);
@@ -70,27 +97,37 @@ static inline void count_net(struct pg_cell *c, int64_t change)
                 count_flush(c, net);
 }
 
-static inline void count_site(struct pg_cell *c, uint64_t bytes, uint64_t pc)
+/* The stack of the calling function gets the allocation; returns its node, 0 when it was left out by chance. */
+static inline uint32_t count_stack(struct pg_cell *c, uint64_t bytes, const uint64_t *frame)
 {
-        struct pg_cell_site *s = &c->sites[pc * 0x9e3779b97f4a7c15ull / (UINT64_MAX / PG_CELL_SITES + 1)];
-        if (pg_unlikely(s->pc != pc))
-                count_replace_site(s, pc);
-        s->allocations++;
-        s->bytes += bytes;
+        if (pg_unlikely(agent.header->stack_interval_bytes != 0))
+                return count_sampled_stack(c, bytes, frame);
+        uint32_t node = stack_here(frame);
+        stack_count(node, 1, bytes);
+        return node;
 }
 
-/* A block that was given out: bytes as asked for, pc the return address of the call. */
-static inline __attribute__((always_inline)) void count_allocation(void *p, uint64_t bytes, uint64_t pc)
+/* The block that came into being by the last count_net. */
+static inline void count_born(struct pg_cell *c, void *p, uint64_t usable_bytes, uint32_t node)
+{
+        live_born(c, (uint64_t)(uintptr_t)p, usable_bytes, node, count_peak() + count_is_below());
+}
+
+/* A block that was given out: bytes as asked for, frame the one of the interposed function. */
+static inline __attribute__((always_inline)) void count_allocation(void *p, uint64_t bytes, const uint64_t *frame)
 {
         struct pg_cell *c = count_cell();
         if (pg_unlikely(!c)) {
-                count_block_without_cell(p, bytes, pc);
+                count_block_without_cell(p, bytes);
                 return;
         }
         c->allocations++;
         c->allocated_bytes += bytes;
-        count_site(c, bytes, pc);
-        count_net(c, (int64_t)real.usable_size(p));
+        uint32_t node = count_stack(c, bytes, frame);
+        uint64_t usable_bytes = real.usable_size(p);
+        count_net(c, (int64_t)usable_bytes);
+        if (agent.nodes)
+                count_born(c, p, usable_bytes, node);
 }
 
 /* A block of the allocator that is about to be freed; p is not NULL. */
@@ -101,8 +138,11 @@ static inline __attribute__((always_inline)) void count_free(void *p)
                 count_free_without_cell(p);
                 return;
         }
+        uint64_t bytes = real.usable_size(p);
         c->frees++;
-        count_net(c, -(int64_t)real.usable_size(p));
+        if (agent.nodes)
+                live_dies(c, (uint64_t)(uintptr_t)p, bytes);
+        count_net(c, -(int64_t)bytes);
 }
 
 /* What this thread has counted so far: unchanged over a call of a real function when that reached none of
@@ -126,11 +166,13 @@ static inline struct count_mark count_mark(void)
 }
 
 /* Counts p, from a real function that may have counted it inside, unless it did. */
-static inline void count_allocation_once(void *p, uint64_t bytes, uint64_t pc, struct count_mark mark)
+static inline __attribute__((always_inline)) void count_allocation_once(void *p, uint64_t bytes,
+                                                                         const uint64_t *frame,
+                                                                         struct count_mark mark)
 {
         struct count_mark now = count_look();
         if (now.cell == mark.cell && now.allocations == mark.allocations)
-                count_allocation(p, bytes, pc);
+                count_allocation(p, bytes, frame);
 }
 
 /* The same for blocks that a real function freed: bytes is what the block held. */
@@ -140,7 +182,7 @@ static inline uint64_t count_frees(void)
         return c ? c->frees : count_self.shared_counts;
 }
 
-static inline void count_freed(int64_t bytes)
+static inline void count_freed(void *p, int64_t bytes)
 {
         struct pg_cell *c = count_cell();
         if (!c) {
@@ -148,6 +190,8 @@ static inline void count_freed(int64_t bytes)
                 return;
         }
         c->frees++;
+        if (agent.nodes)
+                live_dies(c, (uint64_t)(uintptr_t)p, (uint64_t)bytes);
         count_net(c, -bytes);
 }
 

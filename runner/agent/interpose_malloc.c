@@ -15,7 +15,7 @@
 #include "runner/agent/count.h"
 #include "runner/agent/real.h"
 
-#define CALLER ((uint64_t)(uintptr_t)__builtin_extract_return_addr(__builtin_return_address(0)))
+#define FRAME ((const uint64_t *)__builtin_frame_address(0))
 
 /* Not declared by the libc that this may be built with. */
 PG_PUBLIC void cfree(void *p);
@@ -26,7 +26,7 @@ PG_PUBLIC void *malloc(size_t n)
 {
         void *p = real.malloc(n);
         if (pg_likely(p))
-                count_allocation(p, n, CALLER);
+                count_allocation(p, n, FRAME);
         return p;
 }
 
@@ -34,7 +34,7 @@ PG_PUBLIC void *calloc(size_t n, size_t size)
 {
         void *p = real.calloc(n, size);
         if (pg_likely(p))
-                count_allocation(p, n * size, CALLER);
+                count_allocation(p, n * size, FRAME);
         return p;
 }
 
@@ -50,52 +50,78 @@ PG_PUBLIC void free(void *p)
  */
 
 /* A block of the static arena moves to the allocator and counts there. */
-static void *realloc_early(void *p, size_t n, uint64_t pc)
+static inline __attribute__((always_inline)) void *realloc_early(void *p, size_t n, const uint64_t *frame)
 {
         void *q = real.malloc(n);
         if (!q || real_is_early(q))
                 return q;
         memcpy(q, p, n < real_early_room(p) ? n : real_early_room(p));
-        count_allocation(q, n, pc);
+        count_allocation(q, n, frame);
         return q;
 }
 
-static inline void count_reallocation(void *q, size_t n, int64_t old_bytes, uint64_t pc)
+/* A block of old_bytes became q, in one step: the two are never live at once. */
+static inline __attribute__((always_inline)) void count_reallocation(void *q, size_t n, int64_t old_bytes,
+                                                                     const uint64_t *frame)
 {
         struct pg_cell *c = count_cell();
         if (pg_unlikely(!c)) {
-                count_reallocation_without_cell(q, n, old_bytes, pc);
+                count_reallocation_without_cell(q, n, old_bytes);
                 return;
         }
         c->frees++;
-        if (q) {
-                c->allocations++;
-                c->allocated_bytes += n;
-                count_site(c, n, pc);
+        if (!q) {
+                count_net(c, -old_bytes);
+                return;
         }
-        count_net(c, (q ? (int64_t)real.usable_size(q) : 0) - old_bytes);
+        c->allocations++;
+        c->allocated_bytes += n;
+        uint32_t node = count_stack(c, n, frame);
+        uint64_t new_bytes = real.usable_size(q);
+        count_net(c, (int64_t)new_bytes - old_bytes);
+        if (agent.nodes)
+                count_born(c, q, new_bytes, node);
 }
 
-static inline void *reallocate(void *p, size_t n, uint64_t pc)
+/* The old block leaves the table of live ones before the real function may give its address to another thread. */
+static void leave_table(void *p, int64_t bytes)
+{
+        struct pg_cell *c = count_cell();
+        if (c && agent.nodes)
+                live_dies(c, (uint64_t)(uintptr_t)p, (uint64_t)bytes);
+}
+
+/* realloc failed and the block lives on; whose it was is not known any more. */
+static void return_to_table(void *p, int64_t bytes)
+{
+        struct pg_cell *c = count_cell();
+        if (c && agent.nodes)
+                count_born(c, p, (uint64_t)bytes, PG_NODE_OTHER);
+}
+
+static inline __attribute__((always_inline)) void *reallocate(void *p, size_t n, const uint64_t *frame)
 {
         if (pg_unlikely(p && real_is_early(p)))
-                return realloc_early(p, n, pc);
+                return realloc_early(p, n, frame);
         if (!p) {
                 void *q = real.realloc(NULL, n);
                 if (q)
-                        count_allocation(q, n, pc);
+                        count_allocation(q, n, frame);
                 return q;
         }
         int64_t old_bytes = (int64_t)real.usable_size(p);
+        leave_table(p, old_bytes);
         void *q = real.realloc(p, n);
         if (pg_likely(q || n == 0)) // realloc(p, 0) that returns NULL has freed p
-                count_reallocation(q, n, old_bytes, pc);
+                count_reallocation(q, n, old_bytes, frame);
+        else
+                return_to_table(p, old_bytes);
         return q;
 }
 
 PG_PUBLIC void *realloc(void *p, size_t n)
 {
-        return reallocate(p, n, CALLER);
+        return reallocate(p, n, FRAME);
 }
 
 PG_PUBLIC void *reallocarray(void *p, size_t n, size_t size)
@@ -105,7 +131,7 @@ PG_PUBLIC void *reallocarray(void *p, size_t n, size_t size)
                 errno = ENOMEM;
                 return NULL;
         }
-        return reallocate(p, total, CALLER);
+        return reallocate(p, total, FRAME);
 }
 
 /* ---- aligned blocks --------------------------------------------------------------------------------------
@@ -116,7 +142,7 @@ PG_PUBLIC int posix_memalign(void **p, size_t alignment, size_t n)
         struct count_mark mark = count_mark();
         int r = real.posix_memalign(p, alignment, n);
         if (r == 0 && *p)
-                count_allocation_once(*p, n, CALLER, mark);
+                count_allocation_once(*p, n, FRAME, mark);
         return r;
 }
 
@@ -126,7 +152,7 @@ PG_PUBLIC int posix_memalign(void **p, size_t alignment, size_t n)
                 struct count_mark mark_ = count_mark();                                                      \
                 void *p_ = (call);                                                                           \
                 if (pg_likely(p_))                                                                           \
-                        count_allocation_once(p_, (bytes), CALLER, mark_);                                   \
+                        count_allocation_once(p_, (bytes), FRAME, mark_);                                   \
                 p_;                                                                                          \
         })
 

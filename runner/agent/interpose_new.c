@@ -16,7 +16,7 @@
 #include "runner/agent/count.h"
 #include "runner/agent/real.h"
 
-#define CALLER ((uint64_t)(uintptr_t)__builtin_extract_return_addr(__builtin_return_address(0)))
+#define FRAME ((const uint64_t *)__builtin_frame_address(0))
 
 /* The operators: X(short name, mangled name). */
 #define NEW_OPERATORS(X)                                                                                     \
@@ -136,17 +136,17 @@ static inline bool is_plain(void)
  */
 
 /* A plain block, NULL when the real operator has to deal with it. */
-static inline void *plain_new(size_t n, uint64_t pc)
+static inline __attribute__((always_inline)) void *plain_new(size_t n, const uint64_t *frame)
 {
         if (!is_plain())
                 return NULL;
         void *p = real.malloc(n ? n : 1);
         if (pg_likely(p))
-                count_allocation(p, n, pc);
+                count_allocation(p, n, frame);
         return p;
 }
 
-static inline void *plain_new_aligned(size_t n, size_t alignment, uint64_t pc)
+static inline __attribute__((always_inline)) void *plain_new_aligned(size_t n, size_t alignment, const uint64_t *frame)
 {
         if (!is_plain() || alignment == 0 || (alignment & (alignment - 1)) != 0 || n > SIZE_MAX - alignment)
                 return NULL;
@@ -154,18 +154,18 @@ static inline void *plain_new_aligned(size_t n, size_t alignment, uint64_t pc)
                 alignment = sizeof(void *);
         void *p = real.aligned_alloc(alignment, ((n ? n : 1) + alignment - 1) & ~(alignment - 1));
         if (pg_likely(p))
-                count_allocation(p, n, pc);
+                count_allocation(p, n, frame);
         return p;
 }
 
 /* The real operator may throw through these frames: nothing here needs cleaning up. */
-#define REAL_NEW(id, n, pc, parameters, ...)                                                                 \
+#define REAL_NEW(id, n, frame, parameters, ...)                                                                 \
         ({                                                                                                   \
                 void *(*real_)parameters = (void *(*)parameters)real_operator(id);                           \
                 struct count_mark mark_ = count_mark();                                                      \
                 void *p_ = real_ ? real_(__VA_ARGS__) : NULL;                                                \
                 if (p_)                                                                                      \
-                        count_allocation_once(p_, n, pc, mark_);                                             \
+                        count_allocation_once(p_, n, frame, mark_);                                             \
                 p_;                                                                                          \
         })
 
@@ -173,33 +173,33 @@ static inline void *plain_new_aligned(size_t n, size_t alignment, uint64_t pc)
         PG_PUBLIC void *symbol(size_t n);                                                                    \
         PG_PUBLIC void *symbol(size_t n)                                                                     \
         {                                                                                                    \
-                void *p = plain_new(n, CALLER);                                                              \
-                return pg_likely(p) ? p : REAL_NEW(ID_##name, n, CALLER, (size_t), n);                       \
+                void *p = plain_new(n, FRAME);                                                              \
+                return pg_likely(p) ? p : REAL_NEW(ID_##name, n, FRAME, (size_t), n);                       \
         }
 
 #define DEFINE_NEW_NOTHROW(name, symbol)                                                                     \
         PG_PUBLIC void *symbol(size_t n, const void *tag);                                                   \
         PG_PUBLIC void *symbol(size_t n, const void *tag)                                                    \
         {                                                                                                    \
-                void *p = plain_new(n, CALLER);                                                              \
-                return pg_likely(p) ? p : REAL_NEW(ID_##name, n, CALLER, (size_t, const void *), n, tag);    \
+                void *p = plain_new(n, FRAME);                                                              \
+                return pg_likely(p) ? p : REAL_NEW(ID_##name, n, FRAME, (size_t, const void *), n, tag);    \
         }
 
 #define DEFINE_NEW_ALIGNED(name, symbol)                                                                     \
         PG_PUBLIC void *symbol(size_t n, size_t alignment);                                                  \
         PG_PUBLIC void *symbol(size_t n, size_t alignment)                                                   \
         {                                                                                                    \
-                void *p = plain_new_aligned(n, alignment, CALLER);                                           \
-                return pg_likely(p) ? p : REAL_NEW(ID_##name, n, CALLER, (size_t, size_t), n, alignment);    \
+                void *p = plain_new_aligned(n, alignment, FRAME);                                           \
+                return pg_likely(p) ? p : REAL_NEW(ID_##name, n, FRAME, (size_t, size_t), n, alignment);    \
         }
 
 #define DEFINE_NEW_ALIGNED_NOTHROW(name, symbol)                                                             \
         PG_PUBLIC void *symbol(size_t n, size_t alignment, const void *tag);                                 \
         PG_PUBLIC void *symbol(size_t n, size_t alignment, const void *tag)                                  \
         {                                                                                                    \
-                void *p = plain_new_aligned(n, alignment, CALLER);                                           \
+                void *p = plain_new_aligned(n, alignment, FRAME);                                           \
                 return pg_likely(p) ? p                                                                      \
-                                    : REAL_NEW(ID_##name, n, CALLER, (size_t, size_t, const void *), n,      \
+                                    : REAL_NEW(ID_##name, n, FRAME, (size_t, size_t, const void *), n,      \
                                                alignment, tag);                                              \
         }
 
@@ -240,7 +240,7 @@ static inline bool plain_delete(void *p)
                 uint64_t frees_ = count_frees();                                                             \
                 real_(__VA_ARGS__);                                                                          \
                 if (count_frees() == frees_)                                                                 \
-                        count_freed(bytes_);                                                                 \
+                        count_freed(p, bytes_);                                                                 \
         } while (0)
 
 #define DEFINE_DELETE(name, symbol, parameters, real_parameters, ...)                                        \

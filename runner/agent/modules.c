@@ -72,18 +72,10 @@ static uint32_t add_module(const struct dl_find_object *o)
         return i;
 }
 
-pg_place agent_place(uint64_t pc)
+uint32_t agent_module(const struct dl_find_object *o)
 {
-        struct dl_find_object o;
-        if (_dl_find_object((void *)(uintptr_t)pc, &o) != 0)
-                return PG_PLACE(PG_MODULE_NONE, pc);
-        uint32_t i = 0, n = module_count();
-        while (i < n &&
-               !(is_entry(&agent.modules[i], &o) && is_same_file(&agent.modules[i], o.dlfo_link_map)))
-                i++;
-        if (i == n)
-                i = add_module(&o);
-        if (i == PG_MODULE_NONE)
-                return PG_PLACE(PG_MODULE_NONE, pc);
-        return PG_PLACE(i, pc - o.dlfo_link_map->l_addr);
+        for (uint32_t i = 0, n = module_count(); i < n; i++)
+                if (is_entry(&agent.modules[i], o) && is_same_file(&agent.modules[i], o->dlfo_link_map))
+                        return i;
+        return add_module(o);
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * modules.h - from an address in this process to (module, address in the module's file).
+ * modules.h - the slot's table of loaded files.
  */
 #ifndef PG_AGENT_MODULES_H
 #define PG_AGENT_MODULES_H
 
+#include <dlfcn.h>
+
 #include "runner/capture/layout.h"
 
-/** Place of pc in the slot's module table, which gets a new entry when the module is new. Async-signal-safe,
- * takes no lock; errno is kept. */
-pg_place agent_place(uint64_t pc);
+/** Index in the slot's module table, which gets a new entry when the module is new; PG_MODULE_NONE when the
+ * table is full. Async-signal-safe, takes no lock; errno is kept. */
+uint32_t agent_module(const struct dl_find_object *o);
 
 #endif

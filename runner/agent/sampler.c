@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * sampler.c - the tick handler and the log that it writes.
+ * sampler.c - the tick handler: each sample is counted in the node of its call stack.
  *
- * Each thread appends to a chunk of the slot that it alone writes; `used` grows after the record is complete,
- * so a process killed at any instant leaves whole records. A full log counts and drops. Periods differ a
+ * A thread writes into the stacks of its own cell. A process killed at any instant leaves what was counted.
+ * Nothing grows with the number of samples, only with that of different stacks. Periods differ a
  * little from thread to thread, so that neither threads nor a target with a rhythm of its own can lock into
  * step.
  */
@@ -14,21 +14,19 @@
 #include <time.h>
 
 #include "runner/agent/attach.h"
-#include "runner/agent/modules.h"
+#include "runner/agent/cells.h"
 #include "runner/agent/raw.h"
 #include "runner/agent/signals.h"
+#include "runner/agent/stack.h"
 #include "runner/agent/tick.h"
 
 enum {
         RATE_HZ_MAX = 100000,
         JITTER_PER_MILLE = 30, // a thread's period is within this of the nominal one
-        PARKED_MAX = 64,       // part-filled chunks of ended threads, kept for the next ones
-        CHUNK_ROOM = PG_CHUNK_BYTES - (int)sizeof(struct pg_chunk),
 };
 
 struct thread_state {
         struct tick tick;
-        struct pg_chunk *chunk; // NULL until the first sample
         bool armed;             // tick was started; it may have failed to go on since
         bool had_blocked;       // over fork(): the signal was blocked before
 };
@@ -40,7 +38,6 @@ static struct {
         unsigned kinds;
         uint64_t period_ns;
         _Atomic uint64_t random;
-        _Atomic uint32_t parked[PARKED_MAX]; // index of a chunk + 1; 0: empty
 } sampler;
 
 static void count(_Atomic uint32_t *counter)
@@ -49,82 +46,18 @@ static void count(_Atomic uint32_t *counter)
 }
 
 /* ---- signal context: everything down to on_tick() runs inside it ---------------------------------------
- * May: atomics, agent_place(), tick_*, signals_pass_on(), raw system calls.
+ * May: atomics, stack_of_context(), stack_count(), tick_*, signals_pass_on(), raw system calls.
  * May not: allocate, lock, stdio, dl*, getenv, pthread_*, TLS that is allocated lazily.
  * All signals are blocked meanwhile, so nothing comes in between and no guard against re-entry is needed. */
 
-static struct pg_chunk *chunk_at(uint32_t index)
+static void record(const ucontext_t *context, uint64_t weight_ns)
 {
-        return (struct pg_chunk *)(agent.chunks + (size_t)index * PG_CHUNK_BYTES);
-}
-
-static struct pg_chunk *unpark_chunk(void)
-{
-        for (size_t i = 0; i < PARKED_MAX; i++) {
-                if (atomic_load_explicit(&sampler.parked[i], memory_order_relaxed) == 0)
-                        continue;
-                uint32_t n = atomic_exchange_explicit(&sampler.parked[i], 0, memory_order_acquire);
-                if (n != 0)
-                        return chunk_at(n - 1);
-        }
-        return NULL;
-}
-
-static struct pg_chunk *claim_chunk(void)
-{
-        _Atomic uint32_t *n = &agent.slot->n_chunks;
-        if (atomic_load_explicit(n, memory_order_relaxed) >= PG_CHUNKS_MAX)
-                return NULL;
-        uint32_t index = atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
-        if (index >= PG_CHUNKS_MAX)
-                return NULL;
-        struct pg_chunk *chunk = chunk_at(index);
-        chunk->tid = raw_gettid();
-        atomic_store_explicit(&chunk->ready, 1, memory_order_release);
-        return chunk;
-}
-
-static bool has_room(const struct pg_chunk *chunk, uint32_t bytes)
-{
-        return atomic_load_explicit(&chunk->used, memory_order_relaxed) + bytes <= CHUNK_ROOM;
-}
-
-static struct pg_chunk *chunk_with_room(struct thread_state *t, uint32_t bytes)
-{
-        if (t->chunk && has_room(t->chunk, bytes))
-                return t->chunk;
-        t->chunk = unpark_chunk();
-        if (!t->chunk || !has_room(t->chunk, bytes))
-                t->chunk = claim_chunk();
-        return t->chunk;
-}
-
-static void record(struct thread_state *t, uint64_t pc, uint64_t weight_ns)
-{
-        enum { BYTES = sizeof(struct pg_sample_record) + sizeof(pg_place) };
-        struct pg_chunk *chunk = chunk_with_room(t, BYTES);
-        if (!chunk) {
+        if (!agent.nodes) {
                 atomic_fetch_add_explicit(&agent.slot->lost_samples, 1, memory_order_relaxed);
                 atomic_fetch_add_explicit(&agent.slot->lost_weight_ns, weight_ns, memory_order_relaxed);
                 return;
         }
-        uint32_t used = atomic_load_explicit(&chunk->used, memory_order_relaxed);
-        unsigned char *at = (unsigned char *)(chunk + 1) + used;
-        *(struct pg_sample_record *)at =
-                (struct pg_sample_record){ .bytes = BYTES, .n_frames = 1, .weight_ns = weight_ns };
-        *(pg_place *)(at + sizeof(struct pg_sample_record)) = agent_place(pc);
-        atomic_store_explicit(&chunk->used, used + BYTES, memory_order_release);
-}
-
-static uint64_t interrupted_pc(const ucontext_t *context)
-{
-#if defined(__x86_64__)
-        return (uint64_t)context->uc_mcontext.gregs[REG_RIP];
-#elif defined(__aarch64__)
-        return context->uc_mcontext.pc;
-#else
-#error "where is the program counter of this machine?"
-#endif
+        stack_count(stack_of_context((const uint64_t *)context->uc_mcontext.gregs), 1, weight_ns);
 }
 
 static void on_tick(int sig, siginfo_t *info, void *context)
@@ -134,7 +67,7 @@ static void on_tick(int sig, siginfo_t *info, void *context)
         if (tick_owns(&t->tick, info)) {
                 uint64_t weight_ns = tick_hit(&t->tick, sampler.kinds, sig, info);
                 if (weight_ns != 0)
-                        record(t, interrupted_pc(context), weight_ns);
+                        record(context, weight_ns);
         } else {
                 signals_pass_on(sig, info, context);
         }
@@ -182,6 +115,7 @@ void sampler_count_unarmed(void)
 
 void sampler_enter_thread(void)
 {
+        stack_adopt(cells_claim());
         uint64_t period_ns = jittered_period(), first_ns = 1 + random_u64() % period_ns;
         self.armed = tick_start(&self.tick, sampler.kinds, sampler.sig, first_ns, period_ns);
         if (!self.armed) {
@@ -193,24 +127,9 @@ void sampler_enter_thread(void)
                 count(&agent.slot->threads_task_clock);
 }
 
-static void park_chunk(struct pg_chunk *chunk)
-{
-        uint32_t n = (uint32_t)(((unsigned char *)chunk - agent.chunks) / PG_CHUNK_BYTES) + 1;
-        for (size_t i = 0; i < PARKED_MAX; i++) {
-                uint32_t empty = 0;
-                if (atomic_compare_exchange_strong_explicit(&sampler.parked[i], &empty, n,
-                                                            memory_order_release, memory_order_relaxed))
-                        return;
-        }
-}
-
 void sampler_leave_thread(void)
 {
         tick_stop(&self.tick);
-        struct pg_chunk *chunk = self.chunk;
-        self.chunk = NULL;
-        if (chunk)
-                park_chunk(chunk);
 }
 
 /* ---- fork: a large address space takes longer to copy than a period, and a signal would start it anew ----
@@ -243,9 +162,6 @@ void sampler_after_fork(void)
         signals_after_fork();
         threads_after_fork();
         seed_random();
-        for (size_t i = 0; i < PARKED_MAX; i++) // chunks of the parent's slot
-                atomic_store_explicit(&sampler.parked[i], 0, memory_order_relaxed);
-        self.chunk = NULL;
         tick_forget(&self.tick);
         sampler_enter_thread();
 }

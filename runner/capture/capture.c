@@ -51,26 +51,31 @@ static bool fill(struct pg_capture *c, const struct pg_file_header *h, struct pg
 
 static void describe(struct pg_capture *c, const struct pg_file_header *h)
 {
+        static const char *const modes[] = { [PG_MODE_COUNT] = "count",
+                                             [PG_MODE_SAMPLE] = "sample",
+                                             [PG_MODE_LOCK] = "lock" };
         snprintf(c->value, sizeof(c->value), "fd=/proc/%d/fd/%d,key=%016" PRIx64 ",mode=%s,rate=%u",
-                 (int)getpid(), c->fd, h->key, h->mode == PG_MODE_SAMPLE ? "sample" : "count", h->rate_hz);
+                 (int)getpid(), c->fd, h->key, modes[h->mode], h->rate_hz);
 }
 
-bool pg_capture_create(enum pg_capture_mode mode, uint32_t rate_hz, struct pg_capture **ret,
-                       struct pg_error *err)
+bool pg_capture_create(const struct pg_capture_request *request, struct pg_capture **ret, struct pg_error *err)
 {
         PG_AUTO_CAPTURE struct pg_capture *c = calloc(1, sizeof(*c));
         if (!c)
                 return pg_fail_nomem(err);
         c->fd = -1;
-        c->mode = mode;
+        c->mode = request->mode;
         struct pg_file_header h = {
                 .magic = PG_CAPTURE_MAGIC,
                 .version = PG_CAPTURE_VERSION,
                 .header_bytes = sizeof(h),
                 .slot_size = PG_SLOT_BYTES,
                 .n_slots = slots_within_limit(),
-                .mode = mode,
-                .rate_hz = rate_hz,
+                .mode = request->mode,
+                .rate_hz = request->rate_hz,
+                .live = request->live,
+                .verify_every = request->verify_every,
+                .stack_interval_bytes = request->stack_interval_bytes,
         };
         if (getrandom(&h.key, sizeof(h.key), 0) != (ssize_t)sizeof(h.key))
                 return pg_fail_os(err, "cannot get random bytes");

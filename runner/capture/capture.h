@@ -15,8 +15,17 @@
 
 struct pg_capture;
 
-/** Creates the memory file for one pass. rate_hz is for PG_MODE_SAMPLE, else 0. */
-PG_MUST_CHECK bool pg_capture_create(enum pg_capture_mode mode, uint32_t rate_hz, struct pg_capture **ret,
+/* What the agent is asked for. */
+struct pg_capture_request {
+        enum pg_capture_mode mode;
+        uint32_t rate_hz;              // PG_MODE_SAMPLE: samples per second of a thread's CPU time
+        enum pg_live live;             // PG_MODE_COUNT
+        uint32_t verify_every;         // PG_MODE_COUNT: check every Nth reused stack; 0: none
+        uint64_t stack_interval_bytes; // PG_MODE_COUNT: 0: every stack; else a sample each so many bytes
+};
+
+/** Creates the memory file for one pass. */
+PG_MUST_CHECK bool pg_capture_create(const struct pg_capture_request *request, struct pg_capture **ret,
                                      struct pg_error *err);
 /** Closes the file; takes NULL. */
 void pg_capture_destroy(struct pg_capture *c);
@@ -27,15 +36,36 @@ PG_DEFINE_CLEANUP(struct pg_capture, pg_capture_destroy)
  */
 const char *pg_capture_agent_value(const struct pg_capture *c);
 
-struct pg_captured_site {
-        pg_place place; // return address of the call: subtract 1 before asking for a line
-        uint64_t allocations, bytes;
+/* Pseudo frames (layout.h): PG_PLACE(PG_MODULE_NONE, PG_NODE_OTHER) and so on. */
+#define PG_PLACE_PSEUDO(node) PG_PLACE(PG_MODULE_NONE, node)
+static inline bool pg_place_is_pseudo(pg_place place)
+{
+        return PG_PLACE_MODULE(place) == PG_MODULE_NONE && PG_PLACE_ADDRESS(place) < PG_NODE_FIRST;
+}
+
+/*
+ * A frame of call stacks, and what happened with it innermost. nodes[0] is the root, which is no frame; a
+ * parent's index is smaller than its children's; siblings are distinct. The address of place is in the file's
+ * own terms and ready for symbols: return addresses have one subtracted already. With PG_MODULE_NONE it is
+ * absolute (generated code), or a pseudo frame.
+ */
+struct pg_captured_node {
+        uint32_t parent;
+        pg_place place;
+        uint64_t count;  // allocations, samples or waits
+        uint64_t amount; // bytes asked for, CPU ns or waited ns
+        /* Counting only. */
+        uint64_t temporary;                     // of count: freed as the thread's next event
+        uint64_t live_blocks, live_bytes;       // at the end; usable sizes
+        uint64_t peak_blocks, peak_bytes;       // at the process's peak
 };
 
-struct pg_captured_sample {
-        pg_place place; // interrupted instruction, exact
-        uint64_t weight_ns;
-        uint64_t samples;
+/* How stacks were got; sums over processes are meaningful. */
+struct pg_captured_quality {
+        uint64_t stacks_other, stacks_verified, stacks_different;
+        uint64_t truncated, unknown; // events whose outermost frame is [truncated], [unknown]
+        uint64_t live_lost;
+        uint64_t live_interval_bytes; // 0: live bytes by stack are exact
 };
 
 struct pg_captured_module {
@@ -59,10 +89,9 @@ struct pg_captured_process {
         uint64_t n_threads;
         struct pg_captured_module *modules;
         size_t n_modules;
-        struct pg_captured_site *sites; // place PG_PLACE(PG_MODULE_NONE, 0) is [other]
-        size_t n_sites;
-        struct pg_captured_sample *samples; // merged by place
-        size_t n_samples;
+        struct pg_captured_node *nodes; // by mode: allocations, samples or waits
+        size_t n_nodes;                 // >= 1
+        struct pg_captured_quality quality;
         uint64_t sample_count, sample_weight_ns; // totals, lost ones not included
         uint64_t lost_samples, lost_weight_ns;
         uint32_t threads_armed, threads_unarmed, threads_task_clock;

@@ -8,24 +8,17 @@
  */
 #include "runner/capture/decode.h"
 
+#include "runner/capture/decode_stacks.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-struct reader {
-        const struct pg_source *source;
-        struct pg_arena *arena;
-        struct pg_captured *out;
-        struct pg_journal journal;
-        uint64_t slot; // offset of the slot being read
-        bool no_memory;
-};
-
-static bool fetch(struct reader *r, uint64_t offset, void *out, size_t n)
+bool pg_reader_fetch(struct pg_reader *r, uint64_t offset, void *out, size_t n)
 {
         return r->source->read(r->source, r->slot + offset, out, n);
 }
 
-static void damaged(struct reader *r)
+static void damaged(struct pg_reader *r)
 {
         r->out->n_damaged++;
 }
@@ -63,7 +56,7 @@ static size_t printable_at(const unsigned char *s, size_t n)
 }
 
 /* A copy of the text in field, cut at size, with '?' for each byte that is not text. */
-static const char *text(struct reader *r, const char *field, size_t size)
+static const char *text(struct pg_reader *r, const char *field, size_t size)
 {
         size_t n = strnlen(field, size);
         char *s = pg_arena_strndup(r->arena, field, n);
@@ -80,81 +73,14 @@ static const char *text(struct reader *r, const char *field, size_t size)
         return s;
 }
 
-/* ---- a growing list of places with two numbers: sites and samples
- * ------------------------------------------ */
-
-struct tally {
-        pg_place place;
-        uint64_t count, amount;
-};
-
-struct tallies {
-        struct tally *items;
-        size_t n, capacity;
-};
-
-static void tallies_deinit(struct tallies *t)
-{
-        free(t->items);
-}
-#define PG_AUTO_TALLIES __attribute__((cleanup(tallies_deinit)))
-
-static void tally(struct reader *r, struct tallies *t, struct tally item)
-{
-        if (t->n == t->capacity) {
-                size_t capacity = t->capacity ? 2 * t->capacity : 64;
-                struct tally *grown = reallocarray(t->items, capacity, sizeof(*grown));
-                if (!grown) {
-                        r->no_memory = true;
-                        return;
-                }
-                t->items = grown;
-                t->capacity = capacity;
-        }
-        t->items[t->n++] = item;
-}
-
-static int by_place(const void *a, const void *b)
-{
-        pg_place x = ((const struct tally *)a)->place, y = ((const struct tally *)b)->place;
-        return x < y ? -1 : x > y;
-}
-
-static void tallies_merge(struct tallies *t)
-{
-        if (t->n == 0)
-                return;
-        qsort(t->items, t->n, sizeof(*t->items), by_place);
-        size_t n = 0;
-        for (size_t i = 1; i < t->n; i++) {
-                if (t->items[i].place == t->items[n].place) {
-                        t->items[n].count += t->items[i].count;
-                        t->items[n].amount += t->items[i].amount;
-                } else {
-                        t->items[++n] = t->items[i];
-                }
-        }
-        t->n = n + 1;
-}
-
-/* place, or [other] when its module is none of the process's */
-static pg_place checked(struct reader *r, const struct pg_captured_process *p, pg_place place)
-{
-        uint32_t module = PG_PLACE_MODULE(place);
-        if (module == PG_MODULE_NONE || module < p->n_modules)
-                return place;
-        damaged(r);
-        return PG_PLACE(PG_MODULE_NONE, 0);
-}
-
 /* ---- modules ---------------------------------------------------------------------------------------------
  */
 
-static void read_module(struct reader *r, uint32_t index, struct pg_captured_module *m)
+static void read_module(struct pg_reader *r, uint32_t index, struct pg_captured_module *m)
 {
         struct pg_module raw;
         *m = (struct pg_captured_module){ .path = "" };
-        if (!fetch(r, PG_OFFSET_MODULES + (uint64_t)index * sizeof(raw), &raw, sizeof(raw)) || !raw.ready)
+        if (!pg_reader_fetch(r, PG_OFFSET_MODULES + (uint64_t)index * sizeof(raw), &raw, sizeof(raw)) || !raw.ready)
                 return; // reserved, and the target was killed before it was filled
         if (raw.start >= raw.end || strnlen(raw.path, sizeof(raw.path)) == sizeof(raw.path)) {
                 damaged(r);
@@ -167,7 +93,7 @@ static void read_module(struct reader *r, uint32_t index, struct pg_captured_mod
         m->is_main = raw.flags & PG_MODULE_MAIN;
 }
 
-static void read_modules(struct reader *r, const struct pg_slot *s, struct pg_captured_process *p)
+static void read_modules(struct pg_reader *r, const struct pg_slot *s, struct pg_captured_process *p)
 {
         uint32_t n = at_most(s->n_modules, PG_MODULES_MAX);
         p->modules = pg_arena_calloc(r->arena, n, sizeof(*p->modules));
@@ -189,11 +115,24 @@ struct heap {
         uint64_t not_solo; // cells that may hold back up to the slack
 };
 
-static void read_cell(struct reader *r, uint32_t index, struct pg_captured_process *p, struct heap *h,
-                      struct tallies *sites)
+static void read_newest(struct pg_reader *r, const struct pg_cell *c, struct pg_newest_blocks *newest)
+{
+        if (!c->last_address || !c->last_pending)
+                return;
+        struct pg_newest *items = pg_arena_grow(r->arena, newest->items, newest->n, sizeof(*items));
+        if (!items) {
+                r->no_memory = true;
+                return;
+        }
+        items[newest->n++] = (struct pg_newest){ c->last_address, c->last_bytes, c->last_node, c->last_peak };
+        newest->items = items;
+}
+
+static void read_cell(struct pg_reader *r, uint32_t index, struct pg_captured_process *p, struct heap *h,
+                      struct pg_newest_blocks *newest)
 {
         struct pg_cell c;
-        if (!fetch(r, PG_OFFSET_CELLS + (uint64_t)index * sizeof(c), &c, sizeof(c)))
+        if (!pg_reader_fetch(r, PG_OFFSET_CELLS + (uint64_t)index * sizeof(c), &c, sizeof(c)))
                 return;
         p->allocations += c.allocations;
         p->allocated_bytes += c.allocated_bytes;
@@ -203,53 +142,7 @@ static void read_cell(struct reader *r, uint32_t index, struct pg_captured_proce
                 h->solo_peak = c.solo_peak_bytes;
         if (index > 0 && !c.solo)
                 h->not_solo++;
-        for (size_t i = 0; i < PG_CELL_SITES; i++)
-                if (c.sites[i].pc)
-                        tally(r, sites,
-                              (struct tally){ checked(r, p, c.sites[i].place), c.sites[i].allocations,
-                                              c.sites[i].bytes });
-}
-
-static void read_site_table(struct reader *r, const struct pg_slot *s, const struct pg_captured_process *p,
-                            struct tallies *sites)
-{
-        for (uint32_t i = 0, n = at_most(s->n_sites, PG_SITES_MAX); i < n; i++) {
-                struct pg_site_entry e;
-                if (!fetch(r, PG_OFFSET_SITES + (uint64_t)i * sizeof(e), &e, sizeof(e)))
-                        return;
-                if (e.allocations)
-                        tally(r, sites, (struct tally){ checked(r, p, e.place), e.allocations, e.bytes });
-        }
-}
-
-/* What was counted without reaching a site (a kill at the wrong instant) is in [other], so that sites add up.
- */
-static void complete_sites(struct reader *r, const struct pg_captured_process *p, struct tallies *sites)
-{
-        uint64_t allocations = 0, bytes = 0;
-        for (size_t i = 0; i < sites->n; i++) {
-                allocations += sites->items[i].count;
-                bytes += sites->items[i].amount;
-        }
-        struct tally rest = { PG_PLACE(PG_MODULE_NONE, 0), 0, 0 };
-        rest.count = p->allocations > allocations ? p->allocations - allocations : 0;
-        rest.amount = p->allocated_bytes > bytes ? p->allocated_bytes - bytes : 0;
-        if (rest.count || rest.amount)
-                tally(r, sites, rest);
-}
-
-static void keep_sites(struct reader *r, struct pg_captured_process *p, struct tallies *t)
-{
-        tallies_merge(t);
-        p->sites = pg_arena_calloc(r->arena, t->n, sizeof(*p->sites));
-        if (!p->sites) {
-                r->no_memory = true;
-                return;
-        }
-        p->n_sites = t->n;
-        for (size_t i = 0; i < t->n; i++)
-                p->sites[i] =
-                        (struct pg_captured_site){ t->items[i].place, t->items[i].count, t->items[i].amount };
+        read_newest(r, &c, newest);
 }
 
 static int64_t larger(int64_t a, int64_t b)
@@ -259,7 +152,7 @@ static int64_t larger(int64_t a, int64_t b)
 
 /* While solo the cell knows the peak; later the slot does, and what lived before the second cell counts too.
  */
-static void set_peak(struct reader *r, const struct pg_slot *s, const struct heap *h,
+static void set_peak(struct pg_reader *r, const struct pg_slot *s, const struct heap *h,
                      struct pg_captured_process *p)
 {
         int64_t solo = (int64_t)(s->inherited_bytes + (uint64_t)h->solo_peak);
@@ -275,88 +168,25 @@ static void set_peak(struct reader *r, const struct pg_slot *s, const struct hea
         p->peak_uncertainty_bytes = s->multi ? h->not_solo * s->slack_bytes : 0;
 }
 
-static void read_heap(struct reader *r, const struct pg_slot *s, struct pg_captured_process *p)
+static void read_heap(struct pg_reader *r, const struct pg_slot *s, struct pg_captured_process *p)
 {
-        PG_AUTO_TALLIES struct tallies sites = { 0 };
+        struct pg_newest_blocks newest = { 0 };
         struct heap h = { 0 };
         for (uint32_t i = 0, n = at_most(s->n_cells, PG_CELLS_MAX); i < n; i++)
-                read_cell(r, i, p, &h, &sites);
-        read_site_table(r, s, p, &sites);
-        complete_sites(r, p, &sites);
-        keep_sites(r, p, &sites);
+                read_cell(r, i, p, &h, &newest);
         p->live_bytes = (int64_t)h.net;
         set_peak(r, s, &h, p);
+        pg_decode_stacks(r, s, p, &newest);
 }
 
-/* ---- samples ---------------------------------------------------------------------------------------------
- */
-
-/* One record at data (n bytes left); returns its length, 0 when it makes no sense. */
-static size_t read_record(struct reader *r, struct pg_captured_process *p, const unsigned char *data,
-                          size_t n, struct tallies *samples)
+static void read_samples(struct pg_reader *r, const struct pg_slot *s, struct pg_captured_process *p)
 {
-        struct pg_sample_record record;
-        if (n < sizeof(record))
-                return 0;
-        memcpy(&record, data, sizeof(record));
-        size_t frames = record.n_frames * sizeof(pg_place);
-        if (record.bytes % 8 != 0 || record.bytes < sizeof(record) + frames || record.bytes > n)
-                return 0;
-        pg_place place = PG_PLACE(PG_MODULE_NONE, 0);
-        if (frames)
-                memcpy(&place, data + sizeof(record), sizeof(place));
-        tally(r, samples, (struct tally){ checked(r, p, place), 1, record.weight_ns });
-        p->sample_count++;
-        p->sample_weight_ns += record.weight_ns;
-        return record.bytes;
-}
-
-static void read_chunk(struct reader *r, uint32_t index, struct pg_captured_process *p,
-                       struct tallies *samples)
-{
-        union {
-                struct pg_chunk head;
-                unsigned char bytes[PG_CHUNK_BYTES];
-        } c;
-        uint64_t offset = PG_OFFSET_CHUNKS + (uint64_t)index * PG_CHUNK_BYTES;
-        if (!fetch(r, offset, &c.head, sizeof(c.head)) || !c.head.ready)
-                return;
-        size_t used = c.head.used;
-        if (used > sizeof(c) - sizeof(c.head) ||
-            !fetch(r, offset + sizeof(c.head), c.bytes + sizeof(c.head), used)) {
-                damaged(r);
-                return;
+        struct pg_newest_blocks none = { 0 };
+        pg_decode_stacks(r, s, p, &none);
+        for (size_t i = 0; i < p->n_nodes; i++) {
+                p->sample_count += p->nodes[i].count;
+                p->sample_weight_ns += p->nodes[i].amount;
         }
-        for (size_t at = 0; at < used;) {
-                size_t n = read_record(r, p, c.bytes + sizeof(c.head) + at, used - at, samples);
-                if (n == 0) {
-                        damaged(r);
-                        return;
-                }
-                at += n;
-        }
-}
-
-static void keep_samples(struct reader *r, struct pg_captured_process *p, struct tallies *t)
-{
-        tallies_merge(t);
-        p->samples = pg_arena_calloc(r->arena, t->n, sizeof(*p->samples));
-        if (!p->samples) {
-                r->no_memory = true;
-                return;
-        }
-        p->n_samples = t->n;
-        for (size_t i = 0; i < t->n; i++)
-                p->samples[i] = (struct pg_captured_sample){ t->items[i].place, t->items[i].amount,
-                                                             t->items[i].count };
-}
-
-static void read_samples(struct reader *r, const struct pg_slot *s, struct pg_captured_process *p)
-{
-        PG_AUTO_TALLIES struct tallies samples = { 0 };
-        for (uint32_t i = 0, n = at_most(s->n_chunks, PG_CHUNKS_MAX); i < n; i++)
-                read_chunk(r, i, p, &samples);
-        keep_samples(r, p, &samples);
         p->lost_samples = s->lost_samples;
         p->lost_weight_ns = s->lost_weight_ns;
         p->threads_armed = s->threads_armed;
@@ -368,13 +198,13 @@ static void read_samples(struct reader *r, const struct pg_slot *s, struct pg_ca
 /* ---- slots -----------------------------------------------------------------------------------------------
  */
 
-static void read_journal(struct reader *r, const struct pg_slot *s)
+static void read_journal(struct pg_reader *r, const struct pg_slot *s)
 {
         uint32_t n = at_most(s->n_started, PG_JOURNAL_MAX);
         r->journal.overflown += s->n_started - n;
         for (uint32_t i = 0; i < n; i++) {
                 struct pg_started e;
-                if (!fetch(r, PG_OFFSET_JOURNAL + (uint64_t)i * sizeof(e), &e, sizeof(e)) || !e.ready)
+                if (!pg_reader_fetch(r, PG_OFFSET_JOURNAL + (uint64_t)i * sizeof(e), &e, sizeof(e)) || !e.ready)
                         continue;
                 struct pg_journal_entry *entries =
                         pg_arena_grow(r->arena, r->journal.entries, r->journal.n_entries, sizeof(*entries));
@@ -388,10 +218,10 @@ static void read_journal(struct reader *r, const struct pg_slot *s)
         }
 }
 
-static void read_slot(struct reader *r, uint32_t mode)
+static void read_slot(struct pg_reader *r)
 {
         struct pg_slot s;
-        if (!fetch(r, 0, &s, sizeof(s)) || s.state == PG_SLOT_FREE)
+        if (!pg_reader_fetch(r, 0, &s, sizeof(s)) || s.state == PG_SLOT_FREE)
                 return; // claimed, but never used
         if (s.state > PG_SLOT_EXITED || s.pid <= 0 || s.disarm >= PG_DISARM_COUNT) {
                 damaged(r);
@@ -416,7 +246,7 @@ static void read_slot(struct reader *r, uint32_t mode)
                 .n_threads = s.n_threads,
         };
         read_modules(r, &s, p);
-        if (mode == PG_MODE_COUNT)
+        if (r->header.mode == PG_MODE_COUNT)
                 read_heap(r, &s, p);
         else
                 read_samples(r, &s, p);
@@ -431,9 +261,9 @@ static int by_start(const void *a, const void *b)
         return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
-static bool check_header(struct reader *r, struct pg_file_header *h, struct pg_error *err)
+static bool check_header(struct pg_reader *r, struct pg_file_header *h, struct pg_error *err)
 {
-        if (!fetch(r, 0, h, sizeof(*h)))
+        if (!pg_reader_fetch(r, 0, h, sizeof(*h)))
                 return pg_fail(err, PG_EDATA,
                                "a capture starts with %zu bytes of header, this one is shorter", sizeof(*h));
         if (h->magic != PG_CAPTURE_MAGIC || h->header_bytes != sizeof(*h))
@@ -442,7 +272,7 @@ static bool check_header(struct reader *r, struct pg_file_header *h, struct pg_e
                 return pg_fail(err, PG_EDATA, "capture of version %u, expected %d", h->version,
                                PG_CAPTURE_VERSION);
         if (h->slot_size != PG_SLOT_BYTES || h->n_slots > PG_SLOTS_MAX ||
-            (h->mode != PG_MODE_COUNT && h->mode != PG_MODE_SAMPLE))
+            h->mode < PG_MODE_COUNT || h->mode > PG_MODE_LOCK || h->live > PG_LIVE_OFF)
                 return pg_fail(err, PG_EDATA, "the header of the capture was overwritten");
         return true;
 }
@@ -450,20 +280,20 @@ static bool check_header(struct reader *r, struct pg_file_header *h, struct pg_e
 bool pg_decode(const struct pg_source *source, struct pg_arena *a, struct pg_captured **ret,
                struct pg_journal *ret_journal, struct pg_error *err)
 {
-        struct reader r = { .source = source, .arena = a };
-        struct pg_file_header h;
-        if (!check_header(&r, &h, err))
+        struct pg_reader r = { .source = source, .arena = a };
+        const struct pg_file_header *h = &r.header;
+        if (!check_header(&r, &r.header, err))
                 return false;
         r.out = pg_arena_calloc(a, 1, sizeof(*r.out));
         if (!r.out)
                 return pg_fail_nomem(err);
-        for (uint32_t i = 0, n = at_most(h.next_slot, h.n_slots); i < n && !r.no_memory; i++) {
+        for (uint32_t i = 0, n = at_most(h->next_slot, h->n_slots); i < n && !r.no_memory; i++) {
                 r.slot = PG_CAPTURE_PAGE + (uint64_t)i * PG_SLOT_BYTES;
-                read_slot(&r, h.mode);
+                read_slot(&r);
         }
         if (r.out->n_processes)
                 qsort(r.out->processes, r.out->n_processes, sizeof(*r.out->processes), by_start);
-        r.journal.refused = h.slots_refused;
+        r.journal.refused = h->slots_refused;
         if (r.no_memory || !pg_gaps_find(r.out, &r.journal, a))
                 return pg_fail_nomem(err);
         *ret = r.out;

@@ -8,7 +8,7 @@
  * exact, need no lock, and are complete at any instant: a process that is killed leaves what it counted.
  *
  *     file  = pg_file_header (one page), then n_slots slots of slot_size bytes
- *     slot  = pg_slot (one page) | modules | cells | site heads | site pool | journal | chunk area
+ *     slot  = pg_slot (one page) | modules | cells | journal | nodes | peaks | live blocks
  *
  * A slot is claimed once and never given back: fork and exec take a new one. A forked child that cannot map a
  * slot of its own goes on in its parent's, with the atomic cell, and the tree's sums stay exact.
@@ -24,27 +24,32 @@
 #include <stdint.h>
 
 #define PG_CAPTURE_MAGIC 0x3165746167667265ull // "erfgate1" in memory
-enum { PG_CAPTURE_VERSION = 1 };
+enum { PG_CAPTURE_VERSION = 2 };
 
-/* The agent's one variable: "fd=/proc/PID/fd/N,key=HEX16,mode=count|sample,rate=HZ,clock=event|timer" in any
- * order; clock is for tests. */
+/* The agent's one variable: "fd=/proc/PID/fd/N,key=HEX16,mode=count|sample|lock,rate=HZ,clock=event|timer" in
+ * any order; clock is for tests. */
 #define PG_AGENT_VARIABLE "PERFGATE_AGENT"
 
-enum pg_capture_mode { PG_MODE_COUNT = 1, PG_MODE_SAMPLE = 2 };
+enum pg_capture_mode { PG_MODE_COUNT = 1, PG_MODE_SAMPLE = 2, PG_MODE_LOCK = 3 };
+
+/* How the counting agent attributes live bytes to stacks. */
+enum pg_live { PG_LIVE_SAMPLED, PG_LIVE_EXACT, PG_LIVE_OFF };
 
 enum {
         PG_CAPTURE_PAGE = 4096,
         PG_SLOTS_MAX = 16384,
         PG_PATH_MAX_BYTES = 1024, // longer paths are cut, with the last byte zero
         PG_MODULES_MAX = 256,
-        PG_CELLS_MAX = 1024,  // threads alive at once with a cell of their own; others share the atomic cell
-        PG_CELL_SITES = 128,  // direct-mapped cache of call sites in a cell; a power of two
-        PG_SITE_HEADS = 1024, // hash chains of the site table; a power of two
-        PG_SITES_MAX = 65536, // further sites are counted in [other]
-        PG_CHUNK_BYTES = 16384, // a thread's piece of the sample log
-        PG_CHUNKS_MAX = 4096,
+        PG_CELLS_MAX = 16384, // threads alive at once with a cell of their own; others share the atomic cell
+        PG_NODES_MAX = 1 << 22, // frames of all stacks of a process; further stacks are merged into [other]
+        PG_NODE_CHUNK = 128,    // nodes that a thread takes at once: a page
+        PG_LIVE_BUCKET = 8,     // places for blocks in a bucket
+        PG_LIVE_CHOICES = 8,    // buckets that a block may be in
+        PG_LIVE_SAMPLED_BLOCKS = 1 << 18, // places in the table of live blocks
+        PG_LIVE_EXACT_BLOCKS = 1 << 24,
         PG_JOURNAL_MAX = 4096, // programs that were started; more are only counted
         PG_JOURNAL_PATH = 488,
+        PG_STOPS_MAX = 16,
 };
 
 /* First page of the file. The runner writes all but the atomics before any target starts. */
@@ -56,6 +61,9 @@ struct pg_file_header {
         uint32_t n_slots;
         uint32_t mode; // enum pg_capture_mode
         uint32_t rate_hz;
+        uint32_t live;                 // enum pg_live
+        uint32_t verify_every;         // check every Nth reused stack against a full walk; 0: never
+        uint64_t stack_interval_bytes; // 0: a stack for each allocation; else one each so many bytes on average
         _Atomic uint32_t next_slot;       // slots claimed; may run past n_slots
         _Atomic uint32_t slots_refused;   // process images that found no free slot
         _Atomic uint32_t attach_failures; // forked children that went on in their parent's slot
@@ -106,12 +114,26 @@ struct pg_slot {
 
         _Atomic uint32_t n_modules; // may run past PG_MODULES_MAX
         _Atomic uint32_t n_cells;   // may run past PG_CELLS_MAX
-        _Atomic uint32_t n_sites;   // may run past PG_SITES_MAX
-        _Atomic uint32_t n_chunks;  // may run past PG_CHUNKS_MAX
+        _Atomic uint32_t n_nodes;   // handed out, in chunks; may run past nodes_limit
+        uint32_t nodes_limit;       // as many as could be mapped, at most PG_NODES_MAX
+        _Atomic uint32_t peak;      // number of the last peak of live_bytes (struct pg_node_peak); from 1
+        _Atomic uint32_t below;     // 1: something was freed since, the next higher peak has another number
         _Atomic uint32_t n_started; // may run past PG_JOURNAL_MAX
 
+        /* Stacks. */
+        _Atomic uint64_t stacks_other;     // events whose stack found no room
+        _Atomic uint64_t stacks_verified;  // reused stacks that were checked against a full walk
+        _Atomic uint64_t stacks_different; // ... and differed: 0, or perfgate is wrong
+        _Atomic uint64_t stops[PG_STOPS_MAX]; // stacks by enum pg_stop that ended them, when their last frame was new
+
+        /* Live blocks by stack. */
+        uint32_t live_buckets;               // of the mapped table, a power of two; 0: none
+        _Atomic uint32_t live_blocks;        // in the table
+        _Atomic uint32_t live_level;         // which blocks are in the table (pg_live_is_hit); 0: all
+        _Atomic uint64_t live_lost;          // blocks that found their buckets full
+
         /* Sampling. */
-        _Atomic uint64_t lost_samples;   // no chunk was free
+        _Atomic uint64_t lost_samples;   // the thread had no cell
         _Atomic uint64_t lost_weight_ns; // their weight
         _Atomic uint32_t threads_armed, threads_unarmed;
         _Atomic uint32_t threads_task_clock; // of the armed: by a task-clock event, the others by a CPU timer
@@ -130,7 +152,8 @@ struct pg_module {
 enum { PG_MODULE_MAIN = 1, PG_MODULE_VDSO = 2 };
 enum { PG_MODULE_NONE = 0xffff }; // pc in no module; the address is then absolute
 
-/* Place in code: module index in bits 48-63, address in bits 0-47. */
+/* Place in code: module index in bits 48-63, address in bits 0-47. In nodes the address is the raw one in the
+ * process, as it is looked up: an interrupted instruction, or a return address minus one. */
 typedef uint64_t pg_place;
 #define PG_PLACE(module, address) ((pg_place)(module) << 48 | ((uint64_t)(address)&0xffffffffffffull))
 #define PG_PLACE_MODULE(place)    ((uint32_t)((place) >> 48))
@@ -139,17 +162,12 @@ typedef uint64_t pg_place;
 /*
  * Counters of one thread: one writer, plain stores; only the first words are also looked at by other threads.
  * Cell 0 is the shared one, for threads without a cell and for what happened before attaching: any number of
- * writers, by atomic adds, no cached sites.
+ * writers, by atomic adds; its stacks are in [other].
  *
  * Live heap: while the process has one cell it is "solo" and keeps the exact peak itself. When a second one
  * is claimed the first one's net goes into the slot's live_bytes (flushed_bytes says so), and from then on
  * each cell adds its change whenever net - flushed leaves [-slack, slack].
  */
-struct pg_cell_site {
-        uint64_t pc;    // raw return address of the call; 0 when empty
-        pg_place place; // of pc, found when it came into the cache
-        uint64_t allocations, bytes;
-};
 #define PG_NOT_FLUSHED INT64_MIN // flushed_bytes of a solo cell
 
 struct pg_cell {
@@ -162,54 +180,94 @@ struct pg_cell {
         uint64_t frees;
         int64_t slack_bytes;
         int64_t solo_peak_bytes; // highest net while solo
-        alignas(64) struct pg_cell_site sites[PG_CELL_SITES];
+
+        /* The block that this thread's last event gave out. */
+        alignas(64) _Atomic uint64_t last_address; // 0: the last event was another one
+        uint64_t last_bytes;                       // usable size
+        uint32_t last_node, last_peak;             // its stack; the first peak that it is part of
+        uint32_t last_pending;                     // 1: belongs into the table of live blocks and is not there yet
+        uint32_t reserved;
+        int64_t stack_until_bytes; // to the next stack, when stacks are sampled
+        uint64_t random;           // state of the generator behind it
 };
 
-/* Entry of the slot's site table: chained from heads by hash of place, never removed, counts added
- * atomically. Entry 0 is [other]: calls that found the table full, and those before attaching. */
-struct pg_site_entry {
-        _Atomic uint64_t place; // pg_place of the call's return address; written before it is linked
-        _Atomic uint64_t allocations, bytes;
-        _Atomic uint32_t next; // of the chain; 0 at the end (entry 0 is in no chain)
+/*
+ * Call stacks as a tree: a node is a frame below the frames of its parents, up to the outermost one, whose
+ * parent is node 0. An event is counted in the node of its innermost frame. Nodes are never removed and never
+ * change but for their counters. Each belongs to the cell whose thread made it, alone: plain stores; two cells
+ * may have the same stack, and the reader adds them up. Nodes 1 to PG_NODE_FIRST - 1 are pseudo frames and
+ * shared: atomic adds.
+ */
+struct pg_node {
+        _Atomic uint64_t place; // pg_place with the raw address; 0: not written yet
+        uint32_t parent;
+        _Atomic uint32_t temporary; // of count: blocks that were freed as their thread's next event
+        uint64_t count;      // allocations, samples or waits; scaled by PG_SCALE_ONE when stacks are sampled
+        uint64_t amount;     // their bytes asked for, CPU ns or waited ns; scaled likewise
+};
+enum { PG_SCALE_BITS = 16, PG_SCALE_ONE = 1 << PG_SCALE_BITS };
+
+/* Pseudo places, with PG_MODULE_NONE; node i has PG_PLACE(PG_MODULE_NONE, i). No code lies so low. */
+enum {
+        PG_NODE_ROOT,
+        PG_NODE_OTHER,     // stacks that found no room
+        PG_NODE_TRUNCATED, // outermost frame of stacks that were deeper than PG_STACK_MAX or whose memory could not be read
+        PG_NODE_UNKNOWN,   // outermost frame of stacks whose caller could not be found
+        PG_NODE_WAITER,    // PG_MODE_LOCK: outermost frame of the stacks that waited for a mutex
+        PG_NODE_HOLDER,    // PG_MODE_LOCK: outermost frame of the stacks that unlocked a mutex others waited for
+        PG_NODE_INHERITED, // blocks that a forked child got from its parent
+        PG_NODE_READER,    // as PG_NODE_WAITER: to read under a read-write lock
+        PG_NODE_WRITER,    // ... to write under it
+        PG_NODE_CONDITION, // ... for a condition: no contention, and not part of lock_wait
+        PG_NODE_RWHOLDER,  // as PG_NODE_HOLDER: a read-write lock
+        PG_NODE_RELEASER,  // ... a mutex, by waiting for a condition
+        PG_NODE_FIRST = 16
+};
+enum { PG_STACK_MAX = 2048 }; // frames of a stack
+
+/*
+ * What was live at the highest peak and has been freed since. Peaks are numbered; a block remembers the number
+ * of the first peak that it is part of, and is part of the last one when it still lives or was freed after it:
+ * then it is added here, after whatever belongs to an older peak was dropped.
+ */
+struct pg_node_peak {
+        _Atomic uint64_t bytes; // usable sizes, divided by the probability of being in the table
+        _Atomic uint64_t blocks_256ths;
+        _Atomic uint32_t peak;
         uint32_t reserved;
 };
 
-/* The sample log: chunks, each filled by one thread; used grows after a record is complete. */
-struct pg_chunk {
-        _Atomic uint32_t ready; // 1 when claimed
-        int32_t tid;
-        _Atomic uint32_t used; // bytes of records behind this header
-        uint32_t reserved;
-};
-
-/* One sample; n_frames places follow, innermost first. Room for stacks: the sampler of today writes one
- * frame. */
-struct pg_sample_record {
-        uint16_t bytes; // of header and frames, a multiple of 8
-        uint8_t n_frames;
-        uint8_t flags;
-        uint32_t reserved;
-        uint64_t weight_ns; // CPU time that this sample stands for
+/* A live block, in one of the buckets of the table that its address leads to (pg_live_bucket). */
+struct pg_live_block {
+        _Atomic uint64_t address; // 0: nothing here
+        _Atomic uint64_t bytes;   // usable size
+        _Atomic uint32_t node;
+        _Atomic uint32_t peak; // the first peak that it is part of
 };
 
 /* Where things are in a slot. */
 enum {
         PG_OFFSET_MODULES = PG_CAPTURE_PAGE,
         PG_OFFSET_CELLS = PG_OFFSET_MODULES + PG_MODULES_MAX * (int)sizeof(struct pg_module),
-        PG_OFFSET_HEADS = PG_OFFSET_CELLS + PG_CELLS_MAX * (int)sizeof(struct pg_cell),
-        PG_OFFSET_SITES = PG_OFFSET_HEADS + PG_SITE_HEADS * (int)sizeof(uint32_t),
-        PG_OFFSET_JOURNAL = PG_OFFSET_SITES + PG_SITES_MAX * (int)sizeof(struct pg_site_entry),
-        PG_OFFSET_CHUNKS =
-                (PG_OFFSET_JOURNAL + PG_JOURNAL_MAX * (int)sizeof(struct pg_started) + 4095) & ~4095,
-        PG_SLOT_BYTES = PG_OFFSET_CHUNKS + PG_CHUNKS_MAX * PG_CHUNK_BYTES,
+        PG_OFFSET_JOURNAL = PG_OFFSET_CELLS + PG_CELLS_MAX * (int)sizeof(struct pg_cell),
+        PG_OFFSET_NODES = (PG_OFFSET_JOURNAL + PG_JOURNAL_MAX * (int)sizeof(struct pg_started) + 4095) & ~4095,
+        PG_OFFSET_PEAKS = PG_OFFSET_NODES + PG_NODES_MAX * (int)sizeof(struct pg_node), // by node
+        PG_OFFSET_LIVE_BLOCKS = PG_OFFSET_PEAKS + PG_NODES_MAX * (int)sizeof(struct pg_node_peak),
+        PG_SLOT_BYTES = PG_OFFSET_LIVE_BLOCKS + PG_LIVE_EXACT_BLOCKS * (int)sizeof(struct pg_live_block),
 };
+
+/* The buckets of a block's address in a table of n buckets (a power of two); which < PG_LIVE_CHOICES. The first
+ * keeps neighbours together; the others scatter what is aligned to pages. */
+static inline uint32_t pg_live_bucket(uint64_t address, uint32_t n, uint32_t which)
+{
+        uint64_t h = address * 0x9e3779b97f4a7c15ull;
+        return (uint32_t)(which ? h >> (8 + 5 * which) : address >> 7) & (n - 1);
+}
 
 _Static_assert(sizeof(struct pg_file_header) <= PG_CAPTURE_PAGE, "the file header is one page");
 _Static_assert(sizeof(struct pg_slot) <= PG_OFFSET_MODULES, "the slot's head fits in front of the modules");
-_Static_assert(offsetof(struct pg_cell, sites) == 64 && sizeof(struct pg_cell_site) == 32,
-               "an allocation writes two cache lines");
 _Static_assert(sizeof(struct pg_started) == 504, "journal entries are words");
-_Static_assert(sizeof(struct pg_sample_record) == 16, "records are words");
+_Static_assert(sizeof(struct pg_cell) == 128 && sizeof(struct pg_node) == 32, "no cell shares a cache line, no node lies in two");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "counters are used in a signal handler");
 
 #endif

@@ -18,6 +18,12 @@ struct pg_engine_session {
         const char *environment[2];
 };
 
+static const char *agent_obstacle(const char *program, const struct pg_engine_request *request, struct pg_arena *a)
+{
+        (void)request, (void)a;
+        return program ? pg_capture_obstacle(program, PG_MODE_SAMPLE) : NULL;
+}
+
 static void agent_stop(struct pg_engine_session *s)
 {
         if (!s)
@@ -45,7 +51,8 @@ static bool fill_session(struct pg_engine_session *s, const struct pg_engine_req
         static const char *const clock_keys[] = {
                 [PG_CLOCK_BEST] = "", [PG_CLOCK_EVENT] = ",clock=event", [PG_CLOCK_TIMER] = ",clock=timer"
         };
-        if (!pg_capture_create(PG_MODE_SAMPLE, request->rate_hz, &s->capture, err))
+        const struct pg_capture_request capture = { .mode = PG_MODE_SAMPLE, .rate_hz = request->rate_hz };
+        if (!pg_capture_create(&capture, &s->capture, err))
                 return false;
         s->agent_path = pg_arena_strdup(s->arena, request->agent_path);
         s->environment[0] = pg_arena_printf(s->arena, "%s=%s%s", PG_AGENT_VARIABLE,
@@ -88,6 +95,7 @@ static bool agent_collect(struct pg_engine_session *s, struct pg_arena *a, struc
 
 const struct pg_engine_ops pg_agent_engine = {
         .name = "agent",
+        .obstacle = agent_obstacle,
         .start = agent_start,
         .environment = agent_environment,
         .preload = agent_preload,

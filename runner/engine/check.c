@@ -14,10 +14,20 @@
 /* Sums over all processes. */
 struct totals {
         double weight_ns, lost_ns;
-        uint64_t samples, armed, unarmed, by_event;
+        uint64_t samples, frameless, armed, unarmed, by_event;
         bool taken_away;
         enum pg_disarm disarm; // the first reason met
 };
+
+/* Samples without any frame, not even the innermost: which function they belong to is unknown. */
+static uint64_t frameless(const struct pg_captured_process *p)
+{
+        uint64_t samples = 0;
+        for (size_t i = 0; i < p->n_nodes; i++)
+                if (i == 0 || pg_place_is_pseudo(p->nodes[i].place))
+                        samples += p->nodes[i].count;
+        return samples;
+}
 
 static struct totals sum_up(const struct pg_captured *c)
 {
@@ -27,6 +37,7 @@ static struct totals sum_up(const struct pg_captured *c)
                 t.weight_ns += (double)p->sample_weight_ns;
                 t.lost_ns += (double)p->lost_weight_ns;
                 t.samples += p->sample_count;
+                t.frameless += frameless(p);
                 t.armed += p->threads_armed;
                 t.unarmed += p->threads_unarmed;
                 t.by_event += p->threads_task_clock;
@@ -78,6 +89,29 @@ static const char *cause(const struct pg_captured *c, const struct totals *t)
                              : "; a thread that blocks signals or was not made by pthread_create, perhaps";
 }
 
+/*
+ * Samples that are lost, or belong to nobody, were not drawn by lot: a full log loses the end of a run, a full table
+ * the rare functions. Two of a hundred may be missing: shares move by less than the limits that people set for them;
+ * and five in any case, because a process that is about to end shows no frame. A stack whose outer frames are missing
+ * still says which function was running, so truncated stacks cost no trust here.
+ */
+static const char *doubt_of_missing(const struct totals *t, double period_ns, struct pg_arena *a)
+{
+        const double share = 0.02, samples = 5;
+        double all_ns = t->weight_ns + t->lost_ns;
+        const char *text = NULL;
+        if (t->lost_ns > share * all_ns + samples * period_ns)
+                text = pg_arena_printf(a, "%.1f %% of the CPU time was sampled but lost: the sample log was full",
+                                       100 * t->lost_ns / all_ns);
+        else if ((double)t->frameless > share * (double)t->samples + samples)
+                text = pg_arena_printf(a, "%.1f %% of the samples have no function: the table of stacks was full, or "
+                                          "registers could not be read",
+                                       100 * (double)t->frameless / (double)t->samples);
+        else
+                return NULL;
+        return text ? text : "too many samples are missing";
+}
+
 const char *pg_profile_doubt(const struct pg_captured *captured, uint64_t user_ns, uint64_t system_ns,
                              uint64_t period_ns, struct pg_arena *a)
 {
@@ -88,7 +122,7 @@ const char *pg_profile_doubt(const struct pg_captured *captured, uint64_t user_n
         low -= chance_ns(low, period, user, (double)system_ns);
         high += chance_ns(high, period, user, (double)system_ns);
         if (t.weight_ns >= low && t.weight_ns <= high && !(t.samples == 0 && both > 20 * period))
-                return NULL;
+                return doubt_of_missing(&t, period, a);
         const char *text = pg_arena_printf(
                 a, "samples stand for %.3f s of CPU time, the kernel counted %.3f s user and %.3f s system%s",
                 t.weight_ns / PG_NS_PER_S, user / PG_NS_PER_S, (both - user) / PG_NS_PER_S,

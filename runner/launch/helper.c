@@ -194,7 +194,22 @@ static void release(struct request *q)
 struct start {
         int step, error; // enum pg_helper_step
         bool fixed_addresses;
+        uint64_t go_ns; // when a target that had to wait was let go, else 0
 };
+
+/* Until the runner says go. The helper sleeps meanwhile, so the socket is ours alone. */
+static bool wait_for_go(volatile struct start *s)
+{
+        struct pg_helper_answer ready = { .magic = PG_HELPER_MAGIC,
+                                          .failed_step = PG_STEP_WAITING,
+                                          .pid = getpid() };
+        struct pg_helper_request go;
+        if (!send_all(&ready, sizeof(ready)) || !receive_all(&go, sizeof(go)) || go.magic != PG_HELPER_MAGIC ||
+            go.kind != PG_HELPER_GO)
+                return false;
+        s->go_ns = pg_now_ns();
+        return true;
+}
 
 /* Runs on the helper's memory until exec: writes nothing but *s and the shared page, calls only the kernel.
  */
@@ -209,6 +224,8 @@ static enum pg_helper_step become_target(const struct request *q, volatile struc
                 int old = personality(0xffffffff);
                 s->fixed_addresses = personality((unsigned long)old | ADDR_NO_RANDOMIZE) >= 0;
         }
+        if (q->head.flags & PG_HELPER_WAIT && !wait_for_go(s)) // 0 is still the socket
+                return PG_STEP_REFUSED;
         for (int i = 0; i < 3; i++)
                 if (dup2(q->fds[i], i) < 0)
                         return PG_STEP_STDIO;
@@ -414,6 +431,8 @@ static bool run_target(struct request *q)
         struct run r = { .terminal = q->head.flags & PG_HELPER_TERMINAL ? q->fds[0] : -1 };
         r.start_ns = pg_now_ns();
         r.pid = start_target(q, &s);
+        if (s.go_ns)
+                r.start_ns = s.go_ns;
         if (r.pid > 0) {
                 for (int i = r.terminal < 0 ? 0 : 1; i < PG_HELPER_FDS; i++)
                         close(q->fds[i]);

@@ -335,7 +335,7 @@ static bool send_request(struct pg_launcher *l, const struct pg_launch_request *
                 .magic = PG_HELPER_MAGIC,
                 .kind = PG_HELPER_RUN,
                 .flags = (r->fixed_addresses ? PG_HELPER_FIXED_ADDRESSES : 0) |
-                         (c->terminal ? PG_HELPER_TERMINAL : 0),
+                         (c->terminal ? PG_HELPER_TERMINAL : 0) | (r->before_exec ? PG_HELPER_WAIT : 0),
                 .argc = append_strings(&body, r->argv),
                 .envc = append_strings(&body, r->envp),
                 .timeout_ns = r->timeout_ns,
@@ -396,6 +396,7 @@ struct watch {
         struct tail tail;
         uint64_t give_up_ns; // when a helper that still has not answered counts as hung
         bool stopping;
+        struct pg_error refused; // by before_exec
 };
 
 /* Reads what is there, once; false when nothing was. */
@@ -446,6 +447,36 @@ static bool wait_for_answer(struct watch *w, const volatile int *stop, struct pg
         }
 }
 
+/* The target waits before its exec: whoever wanted to see it does. After a refusal it is told to end, and its end
+ * is waited for as any other. */
+static void let_go(struct watch *w, const struct pg_launch_request *r, pid_t pid)
+{
+        struct pg_helper_request head = { .magic = PG_HELPER_MAGIC, .kind = PG_HELPER_GO };
+        if (w->stopping)
+                return; // it hears that instead
+        if (!r->before_exec || !r->before_exec(r->user, pid, &w->refused)) {
+                pg_fail(&w->refused, PG_EOS, "the target was not let go");
+                ask_to_stop(w);
+                return;
+        }
+        if (r->timeout_ns)
+                w->give_up_ns = pg_now_ns() + r->timeout_ns + ENDING_S * (uint64_t)PG_NS_PER_S;
+        if (!send_all(w->l->socket, (const char *)&head, sizeof(head)))
+                w->give_up_ns = 0; // the helper is gone
+}
+
+/* The last answer; the one that says that the target waits is dealt with. */
+static bool wait_for_end(struct watch *w, const struct pg_launch_request *r, const volatile int *stop,
+                         struct pg_helper_answer *ret, struct pg_error *err)
+{
+        if (!wait_for_answer(w, stop, ret, err))
+                return false;
+        if (!r->before_exec || ret->failed_step != PG_STEP_WAITING)
+                return true;
+        let_go(w, r, ret->pid);
+        return wait_for_answer(w, stop, ret, err);
+}
+
 static bool explain_failed_step(const struct pg_helper_answer *a, const struct pg_launch_request *r,
                                 const char *program, int cwd_fd, struct pg_error *err)
 {
@@ -454,8 +485,9 @@ static bool explain_failed_step(const struct pg_helper_answer *a, const struct p
                 [PG_STEP_STDIO] = "cannot set up its standard descriptors",
                 [PG_STEP_CWD] = "cannot enter its working directory",
                 [PG_STEP_LIMIT] = "cannot set its limit of open files",
+                [PG_STEP_REFUSED] = "it was not let go",
         };
-        if (a->failed_step >= PG_STEP_COUNT)
+        if (a->failed_step >= PG_STEP_COUNT || a->failed_step == PG_STEP_WAITING)
                 return pg_fail(err, PG_EOS, "the launch helper gave an answer that makes no sense");
         if (a->failed_step == PG_STEP_EXEC)
                 return pg_program_explain(cwd_fd, r->argv[0], program, a->error, err);
@@ -499,7 +531,7 @@ static bool await(struct pg_launcher *l, const struct pg_launch_request *r, cons
         uint64_t patience_ns = r->timeout_ns + ENDING_S * (uint64_t)PG_NS_PER_S;
         struct watch w = { .l = l, .errors = c->errors };
         w.give_up_ns = r->timeout_ns ? pg_now_ns() + patience_ns : UINT64_MAX;
-        if (!wait_for_answer(&w, stop, ret, err)) {
+        if (!wait_for_end(&w, r, stop, ret, err)) {
                 drop_helper(l);
                 if (c->terminal)
                         take_terminal_back();
@@ -508,6 +540,10 @@ static bool await(struct pg_launcher *l, const struct pg_launch_request *r, cons
         for (size_t i = 0; w.errors >= 0 && i < DRAIN_MAX / 16384 && drain_once(&w); i++)
                 ;
         *ret_tail = w.tail;
+        if (w.refused.code != PG_OK) {
+                *err = w.refused;
+                return false;
+        }
         return w.stopping ? pg_fail(err, PG_ESTOPPED, "interrupted") : true;
 }
 

@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "runner/base/error.h"
 
@@ -38,6 +39,10 @@ struct pg_launch_request {
         uint64_t timeout_ns; // 0: none
         enum pg_output output;
         bool fixed_addresses; // address-space randomisation off (counting passes)
+        /* Called once while the target's process exists and waits, ready for its exec. False: it never execs, and
+         * the launch fails with err. NULL: nobody is asked. Time in here is not counted, nor part of a time-out. */
+        bool (*before_exec)(void *user, pid_t pid, struct pg_error *err);
+        void *user;
 };
 
 enum { PG_STDERR_TAIL = 2048 };

@@ -13,7 +13,7 @@
 
 enum {
         PG_HELPER_MAGIC = 0x50474c48, // "PGLH"
-        PG_HELPER_VERSION = 1,
+        PG_HELPER_VERSION = 2,
         PG_HELPER_SOCKET = 0,          // descriptor of the socket in the helper
         PG_HELPER_SHARED = 3,          // descriptor of the shared page in the helper
         PG_HELPER_MAX_BODY = 32 << 20, // far above what any kernel takes for exec (6 MiB)
@@ -24,12 +24,13 @@ struct pg_helper_hello {
         uint32_t magic, version;
 };
 
-enum pg_helper_kind { PG_HELPER_RUN = 1, PG_HELPER_STOP = 2 };
+enum pg_helper_kind { PG_HELPER_RUN = 1, PG_HELPER_STOP = 2, PG_HELPER_GO = 3 };
 
 enum { // flags of a request
         PG_HELPER_FIXED_ADDRESSES = 1,
         PG_HELPER_TERMINAL = 2, // standard input is a terminal to be lent to the target
-        PG_HELPER_FLAGS = PG_HELPER_FIXED_ADDRESSES | PG_HELPER_TERMINAL,
+        PG_HELPER_WAIT = 4, // the target's process answers PG_STEP_WAITING and execs when PG_HELPER_GO came
+        PG_HELPER_FLAGS = PG_HELPER_FIXED_ADDRESSES | PG_HELPER_TERMINAL | PG_HELPER_WAIT,
 };
 
 /* Descriptors that travel with PG_HELPER_RUN: the target's 0, 1, 2, and its working directory. */
@@ -38,7 +39,7 @@ enum { PG_HELPER_CWD_FD = 3, PG_HELPER_FDS = 4 };
 /*
  * Runner to helper. PG_HELPER_RUN is followed by body_bytes: path of the program, argc arguments, envc
  * environment strings, each with its NUL. PG_HELPER_STOP ends the running target's tree; with no target it
- * means nothing.
+ * means nothing. PG_HELPER_GO and PG_HELPER_STOP are also what a waiting target may hear.
  */
 struct pg_helper_request {
         uint32_t magic, kind, flags, argc, envc, unused;
@@ -54,10 +55,13 @@ enum pg_helper_step {
         PG_STEP_CWD,
         PG_STEP_LIMIT,
         PG_STEP_EXEC,
+        PG_STEP_WAITING, // no failure: it waits for PG_HELPER_GO
+        PG_STEP_REFUSED, // something else came instead
         PG_STEP_COUNT
 };
 
-/* Helper to runner, one for each PG_HELPER_RUN. */
+/* Helper to runner, one for each PG_HELPER_RUN; before it, with PG_HELPER_WAIT, one with PG_STEP_WAITING and the
+ * pid from the target's process itself, unless it failed earlier. */
 struct pg_helper_answer {
         uint32_t magic;
         uint32_t failed_step; // enum pg_helper_step

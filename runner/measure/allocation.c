@@ -7,11 +7,14 @@
  * tree that the agent did not see whole is unavailable, never a smaller number.
  */
 #include "runner/capture/capture.h"
-#include "runner/measure/code_map.h"
+#include "runner/measure/call_sites.h"
+#include "runner/measure/call_tree.h"
+#include "runner/measure/coverage.h"
 #include "runner/measure/environment.h"
 #include "runner/measure/passes.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { EXACT_RUNS = 2, PROCESSES_LISTED = 200 };
@@ -21,6 +24,7 @@ struct totals {
         uint64_t allocations, allocated_bytes, peak_heap_bytes, leaked_bytes;
         uint64_t peak_uncertainty_bytes;
         uint64_t most_threads;
+        const char *peak_program;
 };
 
 static uint64_t leaked_bytes(const struct pg_captured_process *p)
@@ -34,7 +38,7 @@ static uint64_t leaked_bytes(const struct pg_captured_process *p)
  */
 static struct totals sum_up(const struct pg_captured *c)
 {
-        struct totals t = { 0 };
+        struct totals t = { .peak_program = "" };
         for (size_t i = 0; i < c->n_processes; i++) {
                 const struct pg_captured_process *p = &c->processes[i];
                 t.allocations += p->allocations;
@@ -44,43 +48,10 @@ static struct totals sum_up(const struct pg_captured *c)
                         t.peak_heap_bytes = p->peak_bytes;
                         t.peak_uncertainty_bytes = p->peak_uncertainty_bytes;
                         t.most_threads = p->n_threads;
+                        t.peak_program = p->program;
                 }
         }
         return t;
-}
-
-static const char *describe_gap(struct pg_session *s, const struct pg_captured_gap *g, size_t n_gaps)
-{
-        const char *more = n_gaps > 1 ? pg_arena_printf(s->arena, " (and %zu more)", n_gaps - 1) : "";
-        return pg_arena_printf(s->arena, "not all of the process tree could be counted: %s %s%s",
-                               g->path[0] ? g->path : "a child process", g->why, more ? more : "");
-}
-
-static const char *disarmed(enum pg_disarm d)
-{
-        if (d == PG_DISARM_NONE)
-                return NULL;
-        return d == PG_DISARM_NO_SYMBOLS ? "the allocator's functions were not found" : "the agent gave up";
-}
-
-/* Why this capture must not be believed, or NULL. */
-static const char *what_is_missing(struct pg_session *s, const struct pg_captured *c, int pid)
-{
-        bool root_seen = false;
-        for (size_t i = 0; i < c->n_processes; i++) {
-                root_seen |= c->processes[i].pid == pid;
-                const char *why = disarmed(c->processes[i].disarm);
-                if (why)
-                        return pg_arena_printf(s->arena, "%s: %s", pg_module_name(c->processes[i].program),
-                                               why);
-        }
-        if (!root_seen)
-                return "the target did not load the agent (is it built for another C library, or protected?)";
-        if (c->n_gaps)
-                return describe_gap(s, &c->gaps[0], c->n_gaps);
-        if (c->n_damaged)
-                return "the target damaged the agent's memory";
-        return NULL;
 }
 
 static bool list_processes(struct pg_session *s, const struct pg_captured *c, struct pg_error *err)
@@ -108,117 +79,123 @@ static bool list_processes(struct pg_session *s, const struct pg_captured *c, st
                                c->n_processes, PROCESSES_LISTED);
 }
 
-/* ---- call sites ---- */
+/* ---- stacks ---- */
 
-/* What one point of the code map allocated. */
-struct site_sum {
-        uint32_t point;
-        uint64_t allocations, bytes;
-};
-
-static bool collect_sites(struct pg_code_map *map, const struct pg_captured *c, struct pg_arena *a,
-                          struct site_sum **ret, struct pg_error *err)
+static struct pg_site_node *site_nodes(const struct pg_call_node *nodes, size_t n)
 {
-        struct site_sum *sums = NULL;
-        size_t n = 0;
-        for (size_t i = 0; i < c->n_processes; i++) {
-                const struct pg_captured_process *p = &c->processes[i];
-                if (!pg_code_map_add_program(map, p, err))
-                        return false;
-                for (size_t j = 0; j < p->n_sites; j++) {
-                        const struct pg_captured_site *site = &p->sites[j];
-                        uint32_t module, point;
-                        uint64_t address = PG_PLACE_ADDRESS(site->place);
-                        if (!pg_code_map_add_module(map, p, PG_PLACE_MODULE(site->place), &module, err) ||
-                            !pg_code_map_intern(map, module, address ? address - 1 : 0, &point, err))
-                                return false;
-                        if (point == n) {
-                                sums = pg_arena_grow(a, sums, n++, sizeof(*sums));
-                                if (!sums)
-                                        return pg_fail_nomem(err);
-                                sums[point].point = point;
-                        }
-                        sums[point].allocations += site->allocations;
-                        sums[point].bytes += site->bytes;
-                }
-        }
-        *ret = sums;
-        return true;
+        struct pg_site_node *ret = malloc(n * sizeof(*ret));
+        for (size_t i = 0; ret && i < n; i++)
+                ret[i] = (struct pg_site_node){
+                        .parent = nodes[i].parent,
+                        .point = nodes[i].point,
+                        .allocations = nodes[i].count,
+                        .allocated_bytes = nodes[i].amount,
+                        .temporary = nodes[i].temporary,
+                        .peak_bytes = nodes[i].peak_bytes,
+                        .leaked_bytes = nodes[i].leaked_bytes,
+                };
+        return ret;
 }
 
-static int by_identity(const void *a, const void *b)
-{
-        const struct pg_site *x = a, *y = b;
-        int c = strcmp(x->function, y->function);
-        if (!c)
-                c = strcmp(x->module, y->module);
-        if (!c)
-                c = strcmp(x->file ? x->file : "", y->file ? y->file : "");
-        return c ? c : (x->line > y->line) - (x->line < y->line);
-}
-
-/* Joins neighbours that are the same place for people; returns how many are left. */
-static size_t join_equal(struct pg_site *sites, size_t n)
-{
-        size_t out = 0;
-        for (size_t i = 0; i < n; i++) {
-                if (out && by_identity(&sites[out - 1], &sites[i]) == 0) {
-                        sites[out - 1].allocations += sites[i].allocations;
-                        sites[out - 1].allocated_bytes += sites[i].allocated_bytes;
-                } else {
-                        sites[out++] = sites[i];
-                }
-        }
-        return out;
-}
-
-static bool keep_sites(struct pg_session *s, struct pg_code_map *map, const struct site_sum *sums,
+static bool keep_sites(struct pg_session *s, const struct pg_code_map *map, const struct pg_call_tree *tree,
                        struct pg_error *err)
 {
+        size_t n = 0;
+        const struct pg_call_node *from = pg_call_tree_nodes(tree, &n);
+        PG_AUTO_FREE struct pg_site_node *nodes = site_nodes(from, n);
         struct pg_measurement *m = &s->out->measurement;
-        size_t n = pg_code_map_count(map);
-        struct pg_site *sites = pg_arena_calloc(s->arena, n, sizeof(*sites));
-        if (!sites)
+        if (!nodes)
                 return pg_fail_nomem(err);
-        for (size_t i = 0; i < n; i++) {
-                const struct pg_point *p = pg_code_map_point(map, sums[i].point);
-                const struct pg_frame *f = &p->where.frames[p->where.n_frames - 1];
-                sites[i] = (struct pg_site){ p->function, p->module_name,      f->file,
-                                             f->line,     sums[i].allocations, sums[i].bytes };
-        }
-        qsort(sites, n, sizeof(*sites), by_identity);
-        m->sites = sites;
-        m->n_sites = join_equal(sites, n);
-        return true;
+        m->site_quality.has_live = s->options->live != PG_LIVE_OFF;
+        m->site_quality.live_interval_bytes = m->stacks[PG_STACKS_ALLOCATION].live_interval_bytes;
+        m->site_quality.stack_interval_bytes = s->options->stack_interval_bytes;
+        return pg_call_sites_find(nodes, n, pg_code_map_point(map, 0), pg_code_map_count(map),
+                                  s->workload->allocator_wrappers, s->arena, m, err);
 }
 
-static bool build_profile(struct pg_session *s, struct pg_code_map *map, const struct site_sum *sums,
-                          struct pg_error *err)
+/* "a sample each 4096 bytes", "every block". */
+static const char *how_live(struct pg_session *s)
+{
+        uint64_t interval = s->out->measurement.stacks[PG_STACKS_ALLOCATION].live_interval_bytes;
+        if (!interval)
+                return "every block";
+        return pg_arena_printf(s->arena, "a sample each %" PRIu64 " bytes", interval);
+}
+
+/*
+ * What is in use is what was live at the peak, where the memory that a program needs is decided; of the one process
+ * that peak_heap names, because the peaks of several were never there together. A profile of Go's shows what is live
+ * when it is taken, but ours is taken after the end, when nothing ought to be: that is a number in a comment.
+ */
+static bool tell_live(struct pg_session *s, const struct totals *t, struct pg_profile_builder *b,
+                      struct pg_error *err)
+{
+        if (s->options->live == PG_LIVE_OFF)
+                return pg_profile_add_comment(b, "inuse_objects and inuse_space were not asked for (--live off)", err);
+        const char *how = how_live(s);
+        const char *peak = pg_arena_printf(s->arena,
+                                           "inuse_objects and inuse_space: live at the peak of %s, %" PRIu64
+                                           " bytes, from %s",
+                                           pg_module_name(t->peak_program), t->peak_heap_bytes, how ? how : "");
+        const char *leaked = pg_arena_printf(s->arena, "live at exit, all processes: %" PRIu64 " bytes",
+                                             t->leaked_bytes);
+        if (!how || !peak || !leaked)
+                return pg_fail_nomem(err);
+        return pg_profile_add_comment(b, peak, err) && pg_profile_add_comment(b, leaked, err);
+}
+
+static bool tell_sampled(struct pg_session *s, struct pg_profile_builder *b, struct pg_error *err)
+{
+        if (!s->options->stack_interval_bytes)
+                return true;
+        const char *text = pg_arena_printf(s->arena,
+                                           "alloc_objects and alloc_space: estimates from a sample each %" PRIu64
+                                           " bytes",
+                                           s->options->stack_interval_bytes);
+        return text ? pg_profile_add_comment(b, text, err) : pg_fail_nomem(err);
+}
+
+static bool build_profile(struct pg_session *s, struct pg_code_map *map, struct pg_call_tree *tree,
+                          const struct totals *t, const struct pg_fold *fold, struct pg_error *err)
 {
         struct pg_profile_builder *b = pg_profile_builder_create(PG_PROFILE_HEAP, 1);
         if (!b)
                 return pg_fail_nomem(err);
-        bool ok = pg_code_map_export_program(map, b, err);
-        for (size_t i = 0; ok && i < pg_code_map_count(map); i++) {
-                const int64_t values[4] = { (int64_t)sums[i].allocations, (int64_t)sums[i].bytes, 0, 0 };
-                uint32_t location;
-                ok = pg_code_map_export(map, sums[i].point, b, &location, err) &&
-                     pg_profile_add_sample(b, &location, 1, values, err);
-        }
-        ok = ok && pg_profile_add_comment(b, "call sites; live bytes are not attributed to them", err) &&
-             pg_profile_finish(b, 0, 0, &s->out->heap, err);
+        bool ok = pg_code_map_export_program(map, b, err) && pg_call_tree_export(tree, b, err) &&
+                  tell_live(s, t, b, err) && tell_sampled(s, b, err) && pg_session_tell_fold(s, fold, b, err) &&
+                  pg_profile_finish(b, 0, 0, &s->out->heap, err);
         pg_profile_builder_destroy(b);
         return ok;
 }
 
-static bool attribute(struct pg_session *s, const struct pg_captured *c, struct pg_error *err)
+/* Call sites need the name of each frame; without them only what stays in the profile is looked up. */
+static bool name_and_fold(struct pg_session *s, struct pg_code_map *map, struct pg_call_tree *tree,
+                          struct pg_fold *fold, struct pg_error *err)
+{
+        bool sites = !s->options->once;
+        if (sites && !(pg_code_map_symbolize(map, NULL, err) && keep_sites(s, map, tree, err)))
+                return false;
+        if (!s->options->all_stacks)
+                pg_call_tree_fold(tree, fold);
+        if (sites)
+                return true;
+        PG_AUTO_FREE uint8_t *marks = calloc(pg_code_map_count(map) + 1, 1);
+        if (!marks)
+                return pg_fail_nomem(err);
+        pg_call_tree_mark_points(tree, marks);
+        return pg_code_map_symbolize(map, marks, err);
+}
+
+static bool attribute(struct pg_session *s, const struct pg_captured *c, const struct totals *t,
+                      struct pg_error *err)
 {
         __attribute__((cleanup(pg_code_map_destroyp))) struct pg_code_map *map = pg_code_map_create(s->arena);
-        if (!map)
+        PG_AUTO_CALL_TREE struct pg_call_tree *tree = map ? pg_call_tree_create(map) : NULL;
+        struct pg_fold fold = { 0 };
+        if (!tree)
                 return pg_fail_nomem(err);
-        struct site_sum *sums = NULL;
-        return collect_sites(map, c, s->arena, &sums, err) && pg_code_map_symbolize(map, err) &&
-               keep_sites(s, map, sums, err) && build_profile(s, map, sums, err);
+        return pg_call_tree_add_run(tree, c, s->agent_path, PG_AGENT_TO_CALLER, err) &&
+               name_and_fold(s, map, tree, &fold, err) && build_profile(s, map, tree, t, &fold, err);
 }
 
 /* ---- runs ---- */
@@ -238,7 +215,13 @@ static bool count_once(struct pg_session *s, struct pg_captured **ret, int *ret_
         PG_AUTO_CAPTURE struct pg_capture *capture = NULL;
         const char *const *environment;
         struct pg_launch_result result;
-        if (!pg_capture_create(PG_MODE_COUNT, 0, &capture, err) ||
+        const struct pg_capture_request request = {
+                .mode = PG_MODE_COUNT,
+                .live = s->options->live,
+                .verify_every = s->options->verify_every,
+                .stack_interval_bytes = s->options->stack_interval_bytes,
+        };
+        if (!pg_capture_create(&request, &capture, err) ||
             !counting_environment(s, capture, &environment, err) ||
             !pg_session_run(s, "counting", environment, true, &result, err) ||
             !pg_capture_read(capture, s->arena, ret, err))
@@ -301,6 +284,40 @@ static bool open_all(struct pg_session *s, size_t runs, struct pg_error *err)
         return true;
 }
 
+/* One run stands alone: nobody knows whether another would be the same. */
+static void tell_once(struct pg_session *s)
+{
+        for (int i = 0; s->options->once && i < N_COUNTED; i++) {
+                struct pg_series *series = &s->out->measurement.series[counted[i]];
+                if (series->status == PG_SERIES_MEASURED)
+                        series->reason = "measured once";
+        }
+}
+
+static bool check_verified(struct pg_session *s, struct pg_error *err)
+{
+        const struct pg_stack_quality *q = &s->out->measurement.stacks[PG_STACKS_ALLOCATION];
+        if (q->different)
+                return pg_fail(err, PG_EDATA,
+                               "%" PRIu64 " of %" PRIu64
+                               " call stacks that were checked differ from a full unwind: a bug in perfgate",
+                               q->different, q->verified);
+        return !q->verified || pg_session_note(s, err,
+                                               "%" PRIu64 " reused call stacks were checked against a full unwind, "
+                                               "all were right",
+                                               q->verified);
+}
+
+static bool finish_pass(struct pg_session *s, const struct pg_captured *captured, const struct totals *t,
+                        struct pg_error *err)
+{
+        s->out->measurement.engines.allocation = "agent";
+        demote_what_differs(s);
+        tell_once(s);
+        return check_verified(s, err) && note_uncertainty(s, t, err) && list_processes(s, captured, err) &&
+               attribute(s, captured, t, err);
+}
+
 bool pg_pass_allocation(struct pg_session *s, struct pg_error *err)
 {
         const char *obstacle = s->program ? pg_capture_obstacle(s->program, PG_MODE_COUNT) : NULL;
@@ -308,25 +325,24 @@ bool pg_pass_allocation(struct pg_session *s, struct pg_error *err)
                 pg_session_unavailable(s, PG_PASS_ALLOCATION, obstacle);
                 return true;
         }
-        size_t most = s->workload->runs > EXACT_RUNS ? s->workload->runs : EXACT_RUNS;
+        size_t least = s->options->once ? 1 : EXACT_RUNS;
+        size_t most = s->workload->runs > least ? s->workload->runs : least;
         if (!open_all(s, most, err))
                 return false;
         struct pg_captured *captured = NULL;
         struct totals t = { 0 };
-        for (size_t i = 0; i < EXACT_RUNS || (i < most && !all_agree(s) && !pg_session_late(s)); i++) {
+        for (size_t i = 0; i < least || (i < most && !all_agree(s) && !pg_session_late(s)); i++) {
                 int pid;
                 if (!count_once(s, &captured, &pid, err))
                         return false;
-                const char *missing = what_is_missing(s, captured, pid);
+                const char *missing = pg_coverage_missing(captured, pid, s->arena);
                 if (missing) {
                         pg_session_unavailable(s, PG_PASS_ALLOCATION, missing);
                         return true;
                 }
                 t = sum_up(captured);
                 add_samples(s, &t);
+                pg_session_add_quality(s, PG_STACKS_ALLOCATION, captured);
         }
-        s->out->measurement.engines.allocation = "agent";
-        demote_what_differs(s);
-        return note_uncertainty(s, &t, err) && list_processes(s, captured, err) &&
-               attribute(s, captured, err);
+        return finish_pass(s, captured, &t, err);
 }

@@ -4,12 +4,24 @@
  */
 #include "runner/measure/code_map.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "runner/symbolize/jit_map.h"
 
 struct module {
         const char *path;          // "" for no module
         uint64_t start, end, bias; // as the first process had it
         bool is_main;
+        const struct pg_profile_builder *exported_to; // the last one, where it is `mapping`
+        int32_t mapping;
+};
+
+/* Holds what is compared, so that a look-up among many points reads one cache line. */
+struct entry {
+        uint64_t address;
+        uint32_t module;
+        uint32_t point; // plus 1; 0: empty
 };
 
 struct pg_code_map {
@@ -19,8 +31,8 @@ struct pg_code_map {
         size_t n_modules;
         struct pg_point *points;
         size_t n_points, capacity;
-        uint32_t *table; // index + 1 of a point, 0 when empty; table_size is a power of two
-        size_t table_size;
+        struct entry *table;
+        size_t table_size; // a power of two
 };
 
 struct pg_code_map *pg_code_map_create(struct pg_arena *a)
@@ -47,12 +59,9 @@ void pg_code_map_destroy(struct pg_code_map *m)
         free(m);
 }
 
-bool pg_code_map_add_module(struct pg_code_map *m, const struct pg_captured_process *p,
-                            uint32_t index_in_process, uint32_t *ret, struct pg_error *err)
+static bool add_module(struct pg_code_map *m, const struct pg_captured_module *c, uint32_t *ret,
+                       struct pg_error *err)
 {
-        static const struct pg_captured_module none = { .path = "" };
-        const struct pg_captured_module *c =
-                index_in_process < p->n_modules ? &p->modules[index_in_process] : &none;
         for (size_t i = 0; i < m->n_modules; i++)
                 if (strcmp(m->modules[i].path, c->path) == 0) {
                         *ret = (uint32_t)i;
@@ -62,9 +71,26 @@ bool pg_code_map_add_module(struct pg_code_map *m, const struct pg_captured_proc
         const char *path = m->modules ? pg_arena_strdup(m->arena, c->path) : NULL;
         if (!path)
                 return pg_fail_nomem(err);
-        m->modules[m->n_modules] = (struct module){ path, c->start, c->end, c->bias, c->is_main };
+        m->modules[m->n_modules] = (struct module){ path, c->start, c->end, c->bias, c->is_main, NULL, -1 };
         *ret = (uint32_t)m->n_modules++;
         return true;
+}
+
+bool pg_code_map_add_pseudo(struct pg_code_map *m, uint32_t *ret, struct pg_error *err)
+{
+        return add_module(m, &(const struct pg_captured_module){ .path = "" }, ret, err);
+}
+
+bool pg_code_map_add_module(struct pg_code_map *m, const struct pg_captured_process *p,
+                            uint32_t index_in_process, uint32_t *ret, struct pg_error *err)
+{
+        if (index_in_process < p->n_modules)
+                return add_module(m, &p->modules[index_in_process], ret, err);
+        char path[PG_JIT_MAP_PATH];
+        const struct pg_captured_module made = { .path = path };
+        if (pg_jit_map_find(p->pid, p->start_ns, path))
+                return add_module(m, &made, ret, err);
+        return pg_code_map_add_pseudo(m, ret, err);
 }
 
 static size_t hash(uint32_t module, uint64_t address)
@@ -73,15 +99,12 @@ static size_t hash(uint32_t module, uint64_t address)
         return (size_t)(h ^ h >> 29);
 }
 
-static uint32_t *find_entry(const struct pg_code_map *m, uint32_t module, uint64_t address)
+static struct entry *find_entry(const struct pg_code_map *m, uint32_t module, uint64_t address)
 {
         for (size_t i = hash(module, address);; i++) {
-                uint32_t *entry = &m->table[i & (m->table_size - 1)];
-                if (!*entry)
-                        return entry;
-                const struct pg_point *p = &m->points[*entry - 1];
-                if (p->module == module && p->address == address)
-                        return entry;
+                struct entry *e = &m->table[i & (m->table_size - 1)];
+                if (!e->point || (e->module == module && e->address == address))
+                        return e;
         }
 }
 
@@ -93,7 +116,7 @@ static bool grow(struct pg_code_map *m)
         if (!points)
                 return false;
         m->points = points;
-        uint32_t *table = calloc(2 * capacity, sizeof(*table));
+        struct entry *table = calloc(2 * capacity, sizeof(*table));
         if (!table)
                 return false;
         free(m->table);
@@ -101,7 +124,8 @@ static bool grow(struct pg_code_map *m)
         m->table_size = 2 * capacity;
         m->capacity = capacity;
         for (size_t i = 0; i < m->n_points; i++)
-                *find_entry(m, points[i].module, points[i].address) = (uint32_t)i + 1;
+                *find_entry(m, points[i].module, points[i].address) =
+                        (struct entry){ points[i].address, points[i].module, (uint32_t)i + 1 };
         return true;
 }
 
@@ -110,62 +134,102 @@ bool pg_code_map_intern(struct pg_code_map *m, uint32_t module, uint64_t address
 {
         if (m->n_points == m->capacity && !grow(m))
                 return pg_fail_nomem(err);
-        uint32_t *entry = find_entry(m, module, address);
-        if (!*entry) {
+        struct entry *e = find_entry(m, module, address);
+        if (!e->point) {
                 m->points[m->n_points] = (struct pg_point){ .module = module, .address = address };
-                *entry = (uint32_t)++m->n_points;
+                *e = (struct entry){ address, module, (uint32_t)++m->n_points };
         }
-        *ret = *entry - 1;
+        *ret = e->point - 1;
         return true;
 }
 
-/* Place 0 of no module is what the agent had no room to tell apart. Other code in no file, such as what a JIT
- * compiler made, lies elsewhere in each run: one name for all of it, or each run would have functions of its
- * own. */
+/* ---- names ---- */
+
+static const char *pseudo_name(uint64_t address)
+{
+        static const char *const names[PG_NODE_FIRST] = {
+                [PG_NODE_ROOT] = "[unknown]",
+                [PG_NODE_OTHER] = "[other]",
+                [PG_NODE_TRUNCATED] = "[truncated]",
+                [PG_NODE_UNKNOWN] = "[unknown]",
+                [PG_NODE_INHERITED] = "[inherited]",
+                /* Innermost frames by then (lock_stacks.h). */
+                [PG_NODE_WAITER] = "pthread_mutex_lock",
+                [PG_NODE_READER] = "pthread_rwlock_rdlock",
+                [PG_NODE_WRITER] = "pthread_rwlock_wrlock",
+                [PG_NODE_CONDITION] = "pthread_cond_wait",
+                [PG_NODE_HOLDER] = "pthread_mutex_unlock",
+                [PG_NODE_RWHOLDER] = "pthread_rwlock_unlock",
+                [PG_NODE_RELEASER] = "pthread_cond_wait",
+        };
+        return address < PG_NODE_FIRST && names[address] ? names[address] : NULL;
+}
+
+/* Code in no file lies elsewhere in each run: one name for all of it that nobody wrote down, or each run would have
+ * functions of its own. */
 static bool name_rest(struct pg_code_map *m, struct pg_point *p, struct pg_error *err)
 {
         struct pg_frame *f = pg_arena_calloc(m->arena, 1, sizeof(*f));
         if (!f)
                 return pg_fail_nomem(err);
-        f->name = f->system_name = f->identity = p->address ? "[no file]" : "[other]";
+        const char *pseudo = m->modules[p->module].path[0] ? NULL : pseudo_name(p->address);
+        f->name = f->system_name = f->identity = pseudo ? pseudo : "[no file]";
         p->where = (struct pg_location){ f, 1, true };
         return true;
 }
 
-static bool symbolize_module(struct pg_code_map *m, uint32_t module, uint64_t *addresses,
-                             struct pg_location *found, struct pg_error *err)
+static bool is_made_at_run_time(const struct module *module)
 {
-        size_t n = 0;
-        for (size_t i = 0; i < m->n_points; i++)
-                if (m->points[i].module == module)
-                        addresses[n++] = m->points[i].address;
-        const char *path = m->modules[module].path;
-        if (!pg_symbolize(m->symbolizer, path, addresses, n, found, err))
+        return module->path[0] == '\0' || pg_is_jit_map(module->path);
+}
+
+/* Points of one module: n indices, in any order. */
+static bool symbolize_module(struct pg_code_map *m, uint32_t module, const uint32_t *order, size_t n,
+                             uint64_t *addresses, struct pg_location *found, struct pg_error *err)
+{
+        const struct module *of = &m->modules[module];
+        for (size_t i = 0; i < n; i++)
+                addresses[i] = m->points[order[i]].address;
+        if (of->path[0] == '\0')
+                memset(found, 0, n * sizeof(*found));
+        else if (!pg_symbolize(m->symbolizer, of->path, addresses, n, found, err))
                 return false;
-        const char *name = pg_module_name(path);
-        n = 0;
-        for (size_t i = 0; i < m->n_points; i++) {
-                struct pg_point *p = &m->points[i];
-                if (p->module != module)
-                        continue;
-                p->where = found[n++];
-                if (path[0] == '\0' && !name_rest(m, p, err))
+        for (size_t i = 0; i < n; i++) {
+                struct pg_point *p = &m->points[order[i]];
+                p->where = found[i];
+                if (is_made_at_run_time(of) && !found[i].has_symbol && !name_rest(m, p, err))
                         return false;
                 p->function = p->where.frames[p->where.n_frames - 1].identity;
-                p->module_name = name;
+                p->module_name = pg_module_name(of->path);
         }
         return true;
 }
 
-/* O(modules * points): modules are few, and each is symbolized in one batch. */
-bool pg_code_map_symbolize(struct pg_code_map *m, struct pg_error *err)
+/* Sorts the wanted points by module: order gets their indices; those of module i are from starts[i] to starts[i + 1]. */
+static void sort_by_module(const struct pg_code_map *m, const uint8_t *marks, uint32_t *order, size_t *starts)
+{
+        for (size_t i = 0; i < m->n_points; i++)
+                if (!marks || marks[i])
+                        starts[m->points[i].module]++;
+        for (size_t i = 1; i <= m->n_modules; i++)
+                starts[i] += starts[i - 1];
+        for (size_t i = m->n_points; i-- > 0;)
+                if (!marks || marks[i])
+                        order[--starts[m->points[i].module]] = (uint32_t)i;
+}
+
+bool pg_code_map_symbolize(struct pg_code_map *m, const uint8_t *marks, struct pg_error *err)
 {
         PG_AUTO_FREE uint64_t *addresses = calloc(m->n_points + 1, sizeof(*addresses));
         PG_AUTO_FREE struct pg_location *found = calloc(m->n_points + 1, sizeof(*found));
-        if (!addresses || !found)
+        PG_AUTO_FREE uint32_t *order = calloc(m->n_points + 1, sizeof(*order));
+        PG_AUTO_FREE size_t *starts = calloc(m->n_modules + 1, sizeof(*starts));
+        if (!addresses || !found || !order || !starts)
                 return pg_fail_nomem(err);
+        sort_by_module(m, marks, order, starts);
         for (uint32_t i = 0; i < m->n_modules; i++)
-                if (!symbolize_module(m, i, addresses, found, err))
+                if (starts[i + 1] > starts[i] &&
+                    !symbolize_module(m, i, order + starts[i], starts[i + 1] - starts[i], addresses, found, err))
                         return false;
         return true;
 }
@@ -180,11 +244,16 @@ size_t pg_code_map_count(const struct pg_code_map *m)
         return m->n_points;
 }
 
-static bool export_module(struct pg_code_map *m, const struct module *module, struct pg_profile_builder *b,
-                          int32_t *ret, struct pg_error *err)
+static bool export_module(struct pg_code_map *m, struct module *module, struct pg_profile_builder *b,
+                          struct pg_error *err)
 {
+        if (module->exported_to == b)
+                return true;
         const char *build_id = pg_symbolizer_build_id(m->symbolizer, module->path);
-        return pg_profile_add_mapping(b, module->start, module->end, module->path, build_id, ret, err);
+        if (!pg_profile_add_mapping(b, module->start, module->end, module->path, build_id, &module->mapping, err))
+                return false;
+        module->exported_to = b;
+        return true;
 }
 
 bool pg_code_map_add_program(struct pg_code_map *m, const struct pg_captured_process *p, struct pg_error *err)
@@ -199,10 +268,9 @@ bool pg_code_map_add_program(struct pg_code_map *m, const struct pg_captured_pro
 
 bool pg_code_map_export_program(struct pg_code_map *m, struct pg_profile_builder *b, struct pg_error *err)
 {
-        int32_t mapping;
         for (size_t i = 0; i < m->n_modules; i++)
                 if (m->modules[i].is_main)
-                        return export_module(m, &m->modules[i], b, &mapping, err);
+                        return export_module(m, &m->modules[i], b, err);
         return true;
 }
 
@@ -210,9 +278,8 @@ bool pg_code_map_export(struct pg_code_map *m, uint32_t point, struct pg_profile
                         uint32_t *ret_location, struct pg_error *err)
 {
         const struct pg_point *p = &m->points[point];
-        const struct module *module = &m->modules[p->module];
-        int32_t mapping = -1;
-        if (module->path[0] != '\0' && !export_module(m, module, b, &mapping, err))
+        struct module *module = &m->modules[p->module];
+        if (!is_made_at_run_time(module) && !export_module(m, module, b, err))
                 return false;
-        return pg_profile_add_location(b, mapping, p->address + module->bias, &p->where, ret_location, err);
+        return pg_profile_add_location(b, module->mapping, p->address + module->bias, &p->where, ret_location, err);
 }

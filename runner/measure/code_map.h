@@ -24,22 +24,29 @@ struct pg_point {
         const char *module_name;
 };
 
+/* Pseudo frames are points of the module with path "", whose address is the PG_NODE_* (layout.h): they are named
+ * "[other]", "[truncated]" and so on. All other code in no file is "[no file]", unless the image's JIT compiler wrote
+ * down what it made (pg_jit_map_path): then it is "[jit]", with a name for each function. */
+
 /** Strings live in a. NULL when out of memory. */
 struct pg_code_map *pg_code_map_create(struct pg_arena *a);
 void pg_code_map_destroy(struct pg_code_map *m);
 PG_DEFINE_CLEANUP(struct pg_code_map, pg_code_map_destroy)
 
-/** The module of an image's place; indices stay valid for the map's life. */
+/** The module of an image's place (beyond n_modules: code in no file); indices stay valid for the map's life. */
 PG_MUST_CHECK bool pg_code_map_add_module(struct pg_code_map *m, const struct pg_captured_process *p,
                                           uint32_t index_in_process, uint32_t *ret, struct pg_error *err);
+/** The module of pseudo frames. */
+PG_MUST_CHECK bool pg_code_map_add_pseudo(struct pg_code_map *m, uint32_t *ret, struct pg_error *err);
 /** The program of an image, even when no place lies in it. */
 PG_MUST_CHECK bool pg_code_map_add_program(struct pg_code_map *m, const struct pg_captured_process *p,
                                            struct pg_error *err);
 /** The point (module, address), made when new. Amortised O(1). */
 PG_MUST_CHECK bool pg_code_map_intern(struct pg_code_map *m, uint32_t module, uint64_t address, uint32_t *ret,
                                       struct pg_error *err);
-/** Fills where, function and module_name of all points. */
-PG_MUST_CHECK bool pg_code_map_symbolize(struct pg_code_map *m, struct pg_error *err);
+/** Fills where, function and module_name of all points; with marks (a byte for each point) only of those whose mark is
+ * not 0. Once. */
+PG_MUST_CHECK bool pg_code_map_symbolize(struct pg_code_map *m, const uint8_t *marks, struct pg_error *err);
 /** Borrowed until the next intern. */
 const struct pg_point *pg_code_map_point(const struct pg_code_map *m, uint32_t point);
 size_t pg_code_map_count(const struct pg_code_map *m);

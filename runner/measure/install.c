@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * install.c - where helper and agent are: beside the program in a build tree, in the GNU folders when
+ * install.c - where helper and agents are: beside the program in a build tree, in the GNU folders when
  * installed.
  *
  * Both are found relative to the running executable, so that an unpacked archive works from anywhere.
@@ -20,6 +20,7 @@
 
 #define HELPER_NAME "perfgate-helper"
 #define AGENT_NAME  "libperfgate-agent.so"
+#define LOCKS_NAME  "libperfgate-locks.so"
 
 static bool own_folder(char folder[PATH_MAX], struct pg_error *err)
 {
@@ -59,7 +60,8 @@ bool pg_install_find(struct pg_arena *a, struct pg_install *ret, struct pg_error
         struct pg_install found;
         if (!own_folder(folder, err) ||
             !find(a, folder, "/" PG_LIBEXEC_FROM_BIN, HELPER_NAME, X_OK, &found.helper_path, err) ||
-            !find(a, folder, "/" PG_LIBDIR_FROM_BIN, AGENT_NAME, R_OK, &found.agent_path, err))
+            !find(a, folder, "/" PG_LIBDIR_FROM_BIN, AGENT_NAME, R_OK, &found.agent_path, err) ||
+            !find(a, folder, "/" PG_LIBDIR_FROM_BIN, LOCKS_NAME, R_OK, &found.locks_path, err))
                 return false;
         *ret = found;
         return true;

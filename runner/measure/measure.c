@@ -7,14 +7,17 @@
 #include "runner/measure/measure.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runner/base/clock.h"
 #include "runner/base/file.h"
 #include "runner/base/units.h"
 #include "runner/launch/program.h"
+#include "runner/measure/call_tree.h"
 #include "runner/measure/environment.h"
 #include "runner/measure/passes.h"
 
@@ -27,6 +30,7 @@ static const struct {
         { PG_PASS_TIMING, pg_pass_timing },
         { PG_PASS_ALLOCATION, pg_pass_allocation },
         { PG_PASS_PROFILE, pg_pass_profile },
+        { PG_PASS_LOCK, pg_pass_lock },
 };
 enum { N_PASSES = sizeof(passes) / sizeof(*passes) };
 
@@ -62,8 +66,8 @@ static const char *last_words(struct pg_session *s, const char *tail)
         return said ? said : "";
 }
 
-static bool check_end(struct pg_session *s, const char *what, const struct pg_launch_result *r,
-                      struct pg_error *err)
+static bool end_is_good(struct pg_session *s, const char *what, const struct pg_launch_result *r,
+                        struct pg_error *err)
 {
         const struct pg_workload *w = s->workload;
         if (r->timed_out) {
@@ -83,24 +87,87 @@ static bool check_end(struct pg_session *s, const char *what, const struct pg_la
         return true;
 }
 
-bool pg_session_run(struct pg_session *s, const char *what, const char *const *environment,
-                    bool fixed_addresses, struct pg_launch_result *ret, struct pg_error *err)
+/* A target that failed still left what was recorded of it. */
+static bool check_end(struct pg_session *s, const char *what, const struct pg_launch_result *r,
+                      struct pg_error *err)
+{
+        struct pg_error failed = { 0 };
+        if (!s->options->once)
+                return end_is_good(s, what, r, err);
+        if (!end_is_good(s, what, r, &failed) && !s->out->failure)
+                s->out->failure = pg_arena_strdup(s->arena, failed.text);
+        return failed.code == PG_OK || s->out->failure || pg_fail_nomem(err);
+}
+
+/* Each pass reads all of standard input, where that can be read again. */
+static void rewind_stdin(const struct pg_session *s)
+{
+        if (s->options->once && s->done && s->stdin_start >= 0)
+                lseek(STDIN_FILENO, s->stdin_start, SEEK_SET);
+}
+
+static bool run_target(struct pg_session *s, const char *what, const struct pg_launch_request *request,
+                       struct pg_launch_result *ret, struct pg_error *err)
 {
         const struct pg_workload *w = s->workload;
-        const struct pg_launch_request request = {
-                .argv = w->command,
-                .envp = environment,
-                .cwd = w->cwd,
-                .stdin_path = w->stdin_path,
-                .timeout_ns = w->timeout_ns,
-                .output = PG_OUTPUT_DISCARD,
-                .fixed_addresses = fixed_addresses,
-        };
+        struct pg_launch_request r = *request;
+        r.argv = w->command;
+        r.cwd = w->cwd;
+        r.stdin_path = w->stdin_path;
+        r.timeout_ns = w->timeout_ns;
+        r.output = s->options->once ? PG_OUTPUT_INHERIT : PG_OUTPUT_DISCARD;
         report_progress(s, what);
-        if (!pg_launch(s->options->launcher, &request, s->options->stop, ret, err))
+        rewind_stdin(s);
+        if (!pg_launch(s->options->launcher, &r, s->options->stop, ret, err))
                 return err->code == PG_ETARGET ? pg_context(err, "benchmark '%s'", w->name) : false;
         s->done++;
         return check_end(s, what, ret, err);
+}
+
+bool pg_session_run(struct pg_session *s, const char *what, const char *const *environment,
+                    bool fixed_addresses, struct pg_launch_result *ret, struct pg_error *err)
+{
+        const struct pg_launch_request request = { .envp = environment, .fixed_addresses = fixed_addresses };
+        return run_target(s, what, &request, ret, err);
+}
+
+bool pg_session_run_watched(struct pg_session *s, const char *what, const char *const *environment,
+                            bool (*before_exec)(void *user, pid_t pid, struct pg_error *err), void *user,
+                            struct pg_launch_result *ret, struct pg_error *err)
+{
+        const struct pg_launch_request request = { .envp = environment, .before_exec = before_exec, .user = user };
+        return run_target(s, what, &request, ret, err);
+}
+
+void pg_session_add_quality(struct pg_session *s, enum pg_stacks_of of, const struct pg_captured *c)
+{
+        struct pg_stack_quality *q = &s->out->measurement.stacks[of];
+        for (size_t i = 0; i < c->n_processes; i++) {
+                const struct pg_captured_process *p = &c->processes[i];
+                const struct pg_captured_quality *from = &p->quality;
+                q->events += of == PG_STACKS_CPU ? p->sample_count : p->allocations;
+                q->truncated += from->truncated;
+                q->unknown += from->unknown;
+                q->other += from->stacks_other;
+                q->lost += of == PG_STACKS_CPU ? p->lost_samples : from->live_lost;
+                q->verified += from->stacks_verified;
+                q->different += from->stacks_different;
+                if (from->live_interval_bytes > q->live_interval_bytes)
+                        q->live_interval_bytes = from->live_interval_bytes;
+        }
+}
+
+bool pg_session_tell_fold(struct pg_session *s, const struct pg_fold *fold, struct pg_profile_builder *b,
+                          struct pg_error *err)
+{
+        if (!fold->folded)
+                return true;
+        const char *text = pg_arena_printf(s->arena,
+                                           "%" PRIu64 " of %" PRIu64
+                                           " stacks hold less than 0.001 %% of every value and are cut to their "
+                                           "callers; --all-stacks keeps them",
+                                           fold->folded, fold->stacks);
+        return text ? pg_profile_add_comment(b, text, err) : pg_fail_nomem(err);
 }
 
 bool pg_session_late(const struct pg_session *s)
@@ -172,10 +239,11 @@ static bool wants(const struct pg_workload *w, enum pg_pass pass)
         return false;
 }
 
-static uint32_t planned_runs(const struct pg_workload *w)
+static uint32_t planned_runs(const struct pg_workload *w, bool once)
 {
-        return (wants(w, PG_PASS_TIMING) ? w->warmup + w->runs : 0) + (wants(w, PG_PASS_ALLOCATION) ? 2 : 0) +
-               (wants(w, PG_PASS_PROFILE) ? w->runs : 0);
+        return (wants(w, PG_PASS_TIMING) ? w->warmup + w->runs : 0) +
+               (wants(w, PG_PASS_ALLOCATION) ? (once ? 1 : 2) : 0) + (wants(w, PG_PASS_PROFILE) ? w->runs : 0) +
+               (wants(w, PG_PASS_LOCK) ? w->runs : 0);
 }
 
 /* The file that will be executed, for looking into it beforehand; NULL when there is none (the launch then says
@@ -194,26 +262,26 @@ static const char *find_program(struct pg_arena *a, const struct pg_workload *w,
 }
 
 /* LD_PRELOAD cannot hold a path with a space or a colon; a descriptor of ours gives it another name. */
-static bool name_agent(struct pg_session *s, int *ret_fd, struct pg_error *err)
+static bool name_agent(struct pg_session *s, const char *path, const char **ret, int *ret_fd,
+                       struct pg_error *err)
 {
-        const char *path = s->options->agent_path;
-        *ret_fd = -1;
-        s->agent_path = path;
-        if (!strpbrk(path, " :\t\n"))
+        *ret = path;
+        if (!path || !strpbrk(path, " :\t\n"))
                 return true;
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return pg_fail_os(err, "cannot open '%s'", path);
         *ret_fd = fd;
-        s->agent_path = pg_arena_printf(s->arena, "/proc/%d/fd/%d", (int)getpid(), fd);
-        return s->agent_path || pg_fail_nomem(err);
+        *ret = pg_arena_printf(s->arena, "/proc/%d/fd/%d", (int)getpid(), fd);
+        return *ret || pg_fail_nomem(err);
 }
 
-static bool prepare(struct pg_session *s, int *ret_fd, struct pg_error *err)
+static bool prepare(struct pg_session *s, int *ret_agent_fd, int *ret_locks_fd, struct pg_error *err)
 {
         const char *const *environment;
         if (!pg_environment_compose(s->arena, s->workload->env, NULL, NULL, &environment, err) ||
-            !name_agent(s, ret_fd, err))
+            !name_agent(s, s->options->agent_path, &s->agent_path, ret_agent_fd, err) ||
+            !name_agent(s, s->options->locks_path, &s->locks_path, ret_locks_fd, err))
                 return false;
         s->program = find_program(s->arena, s->workload, environment);
         s->out->measurement.name = s->workload->name;
@@ -222,20 +290,29 @@ static bool prepare(struct pg_session *s, int *ret_fd, struct pg_error *err)
         return true;
 }
 
+void pg_measured_deinit(struct pg_measured *m)
+{
+        pg_profile_destroy(m->cpu);
+        pg_profile_destroy(m->heap);
+        pg_profile_destroy(m->locks);
+        pg_profile_destroy(m->lock_holders);
+}
+
 bool pg_measure(const struct pg_workload *w, const struct pg_measure_options *options, struct pg_arena *a,
                 struct pg_measured *ret, struct pg_error *err)
 {
         struct pg_measured out = { 0 };
         struct pg_session s = { .workload = w, .options = options, .arena = a, .out = &out };
-        s.total = planned_runs(w);
+        s.total = planned_runs(w, options->once);
+        s.stdin_start = options->once ? lseek(STDIN_FILENO, 0, SEEK_CUR) : -1;
         s.start_ns = pg_now_ns();
         PG_AUTO_CLOSE int agent_fd = -1;
-        bool ok = prepare(&s, &agent_fd, err);
+        PG_AUTO_CLOSE int locks_fd = -1;
+        bool ok = prepare(&s, &agent_fd, &locks_fd, err);
         for (int i = 0; ok && i < N_PASSES; i++)
                 ok = !wants(w, passes[i].pass) || passes[i].run(&s, err);
         if (!ok) {
-                pg_profile_destroy(out.cpu);
-                pg_profile_destroy(out.heap);
+                pg_measured_deinit(&out);
                 return false;
         }
         *ret = out;

@@ -9,6 +9,7 @@
 #ifndef PG_MEASURE_MEASUREMENT_H
 #define PG_MEASURE_MEASUREMENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,13 +43,24 @@ struct pg_function {
         uint64_t *self_ns;    // CPU time with this function innermost; one value for each profile run
 };
 
-/* A place that allocates: the code that called the allocator. Values are one run's, summed over the process
- * tree. */
+/* A place that allocates: the program's own code above allocator wrappers (call_sites.h). Values are one
+ * run's, summed over the process tree. */
 struct pg_site {
         const char *function, *module, *file; // as in struct pg_function
         uint32_t line;
         uint64_t allocations;
         uint64_t allocated_bytes;
+        uint64_t temporary;                // of allocations: freed as the thread's next event
+        uint64_t peak_bytes, leaked_bytes; // live at the peak and at exit; 0 unless has_live
+};
+
+/* How the values of call sites were got. */
+struct pg_site_quality {
+        const char *rule; // names the set of wrappers that were passed over; NULL: none, sites are the direct
+                          // callers of the allocator. Sites by different rules cannot be compared
+        bool has_live;    // peak_bytes and leaked_bytes are known
+        uint64_t live_interval_bytes;  // 0: they are exact; else estimates from a block each so many bytes
+        uint64_t stack_interval_bytes; // 0: the other values are exact; else likewise from an allocation
 };
 
 /* One process image of the tree in the (last) allocation run; an exec starts a new image. */
@@ -57,6 +69,17 @@ struct pg_process {
         uint64_t allocations, allocated_bytes, peak_heap_bytes, leaked_bytes;
 };
 
+/* How complete the call stacks of a pass are; sums over its processes and runs. */
+struct pg_stack_quality {
+        uint64_t events;   // allocations or samples; 0: the pass did not run, or nothing happened
+        uint64_t truncated, unknown; // of events: the outermost frames are missing
+        uint64_t other;              // of events: nothing is known of the stack
+        uint64_t lost;               // samples that were not kept, beside events; live blocks that were not attributed
+        uint64_t live_interval_bytes; // 0: live bytes are exact, or nobody asked for them
+        uint64_t verified, different; // stacks that were checked against a full unwind
+};
+enum pg_stacks_of { PG_STACKS_ALLOCATION, PG_STACKS_CPU, PG_STACKS_COUNT };
+
 /* How each number was got, for people and for refusing to compare what cannot be compared. NULL: pass not
  * run. */
 struct pg_engines {
@@ -64,6 +87,7 @@ struct pg_engines {
         const char *allocation; // "agent"
         const char *cpu;        // "agent"
         const char *cpu_clock;  // "task-clock" or "cpu-timer": what ticked
+        const char *lock;       // "agent"
 };
 
 struct pg_measurement {
@@ -71,6 +95,7 @@ struct pg_measurement {
         const char *const *command; // NULL-terminated
         struct pg_series series[PG_METRIC_COUNT];
         struct pg_engines engines;
+        struct pg_stack_quality stacks[PG_STACKS_COUNT];
 
         /* CPU profile: total over all functions, and number of samples, of each profile run. */
         uint64_t *profile_total_ns;
@@ -83,6 +108,7 @@ struct pg_measurement {
         size_t n_functions;
         struct pg_site *sites; // sorted by (function, module, file, line), unique
         size_t n_sites;
+        struct pg_site_quality site_quality;
         struct pg_process *processes; // in the order they started
         size_t n_processes;
         const char *const *notes; // remarks for people, NULL-terminated or NULL

@@ -17,7 +17,7 @@ const struct pg_metric_info pg_metrics[PG_METRIC_COUNT] = {
                               "heap still live at exit" },
         [PG_INSTRUCTIONS] = { "instructions", PG_UNIT_COUNT, PG_EXACT, PG_PASS_NONE, false,
                               "user-space instructions" },
-        [PG_LOCK_WAIT] = { "lock_wait", PG_UNIT_NS, PG_STATISTICAL, PG_PASS_NONE, false,
+        [PG_LOCK_WAIT] = { "lock_wait", PG_UNIT_NS, PG_STATISTICAL, PG_PASS_LOCK, false,
                            "time that threads waited for contended locks" },
         [PG_PEAK_RSS] = { "peak_rss", PG_UNIT_BYTES, PG_STATISTICAL, PG_PASS_TIMING, true,
                           "highest resident set of any one process of the tree" },

@@ -28,7 +28,7 @@ enum pg_unit { PG_UNIT_COUNT, PG_UNIT_BYTES, PG_UNIT_NS, PG_UNIT_PP }; // PP: pe
 enum pg_kind { PG_EXACT, PG_STATISTICAL };
 
 /* A pass is one way to run the target; each metric needs exactly one. */
-enum pg_pass { PG_PASS_NONE, PG_PASS_TIMING, PG_PASS_ALLOCATION, PG_PASS_PROFILE };
+enum pg_pass { PG_PASS_NONE, PG_PASS_TIMING, PG_PASS_ALLOCATION, PG_PASS_PROFILE, PG_PASS_LOCK };
 
 struct pg_metric_info {
         const char *name;

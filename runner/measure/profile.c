@@ -7,67 +7,65 @@
  */
 #include "runner/base/clock.h"
 #include "runner/engine/engine.h"
-#include "runner/measure/code_map.h"
+#include "runner/measure/call_tree.h"
 #include "runner/measure/environment.h"
 #include "runner/measure/passes.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* The self time of one point of the code map, and its number of samples, in each run. */
-struct point_times {
-        uint64_t *self_ns; // [runs]
-        uint64_t samples;
+/* What each point of the code map held by itself when a run had been added, all runs so far together. */
+struct standing {
+        uint64_t *self_ns;
+        size_t n_points; // as many as the map had then
 };
 
 struct tally {
         struct pg_code_map *map;
-        struct point_times *points; // as many as the map has
-        size_t n_points;
-        uint32_t runs; // room
+        struct pg_call_tree *tree;
+        struct standing *runs;
+        const struct pg_engine_ops *engine;
+        struct pg_engine_request request;
 };
 
-static bool add_to_point(struct pg_session *s, struct tally *t, uint32_t point, uint32_t run,
-                         const struct pg_captured_sample *sample, struct pg_error *err)
+static uint64_t standing_at(const struct standing *s, size_t point)
 {
-        if (point == t->n_points) {
-                t->points = pg_arena_grow(s->arena, t->points, t->n_points, sizeof(*t->points));
-                if (!t->points)
-                        return pg_fail_nomem(err);
-                t->points[t->n_points].self_ns = pg_arena_calloc(s->arena, t->runs, sizeof(uint64_t));
-                if (!t->points[t->n_points++].self_ns)
-                        return pg_fail_nomem(err);
-        }
-        t->points[point].self_ns[run] += sample->weight_ns;
-        t->points[point].samples += sample->samples;
-        return true;
+        return point < s->n_points ? s->self_ns[point] : 0;
+}
+
+/* CPU time with that point innermost in that run. */
+static uint64_t self_ns(const struct tally *t, size_t point, size_t run)
+{
+        uint64_t before = run ? standing_at(&t->runs[run - 1], point) : 0;
+        return standing_at(&t->runs[run], point) - before;
 }
 
 /* Time in the agent's own wrappers is not the target's: it is neither a function nor part of the total. */
-static bool is_agent(const struct pg_session *s, const struct pg_captured_process *p, pg_place place)
-{
-        uint32_t module = PG_PLACE_MODULE(place);
-        return module < p->n_modules &&
-               strcmp(pg_module_name(p->modules[module].path), pg_module_name(s->agent_path)) == 0;
-}
-
-static bool add_process(struct pg_session *s, struct tally *t, uint32_t run,
-                        const struct pg_captured_process *p, struct pg_error *err)
+static bool add_run(struct pg_session *s, struct tally *t, uint32_t run, const struct pg_captured *c,
+                    struct pg_error *err)
 {
         struct pg_measurement *m = &s->out->measurement;
-        if (!pg_code_map_add_program(t->map, p, err))
+        if (!pg_call_tree_add_run(t->tree, c, s->agent_path, PG_AGENT_LEFT_OUT, err))
                 return false;
-        for (size_t i = 0; i < p->n_samples; i++) {
-                const struct pg_captured_sample *sample = &p->samples[i];
-                uint32_t module, point;
-                if (is_agent(s, p, sample->place))
-                        continue;
-                if (!pg_code_map_add_module(t->map, p, PG_PLACE_MODULE(sample->place), &module, err) ||
-                    !pg_code_map_intern(t->map, module, PG_PLACE_ADDRESS(sample->place), &point, err) ||
-                    !add_to_point(s, t, point, run, sample, err))
-                        return false;
-                m->profile_samples[run] += sample->samples;
-                m->profile_total_ns[run] += sample->weight_ns;
+        size_t n;
+        const struct pg_call_node *nodes = pg_call_tree_nodes(t->tree, &n);
+        struct standing *now = &t->runs[run];
+        now->n_points = pg_code_map_count(t->map);
+        now->self_ns = pg_arena_calloc(s->arena, now->n_points, sizeof(*now->self_ns));
+        if (!now->self_ns)
+                return pg_fail_nomem(err);
+        uint64_t samples = 0, total_ns = 0;
+        for (size_t i = 1; i < n; i++) {
+                now->self_ns[nodes[i].point] += nodes[i].amount;
+                samples += nodes[i].count;
+                total_ns += nodes[i].amount;
         }
+        for (uint32_t i = 0; i < run; i++) {
+                samples -= m->profile_samples[i];
+                total_ns -= m->profile_total_ns[i];
+        }
+        m->profile_samples[run] = samples;
+        m->profile_total_ns[run] = total_ns;
         return true;
 }
 
@@ -75,7 +73,7 @@ static bool add_process(struct pg_session *s, struct tally *t, uint32_t run,
 
 struct ranked {
         const struct pg_point *point;
-        const struct point_times *times;
+        size_t index; // of the point
         uint64_t total_ns;
 };
 
@@ -104,20 +102,31 @@ static bool open_function(struct pg_session *s, struct pg_function *f, const str
         return f->self_ns || pg_fail_nomem(err);
 }
 
+/* The points that something was spent in, sorted by function; returns how many. */
+static size_t rank_points(const struct tally *t, size_t n_runs, struct ranked *ranked)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < pg_code_map_count(t->map); i++) {
+                uint64_t total_ns = standing_at(&t->runs[n_runs - 1], i);
+                if (total_ns)
+                        ranked[n++] = (struct ranked){ pg_code_map_point(t->map, (uint32_t)i), i, total_ns };
+        }
+        if (n)
+                qsort(ranked, n, sizeof(*ranked), by_function);
+        return n;
+}
+
 static bool keep_functions(struct pg_session *s, const struct tally *t, struct pg_error *err)
 {
         struct pg_measurement *m = &s->out->measurement;
-        PG_AUTO_FREE struct ranked *ranked = calloc(t->n_points + 1, sizeof(*ranked));
-        m->functions = pg_arena_calloc(s->arena, t->n_points, sizeof(*m->functions));
-        if (!ranked || !m->functions)
+        PG_AUTO_FREE struct ranked *ranked = calloc(pg_code_map_count(t->map) + 1, sizeof(*ranked));
+        if (!ranked)
                 return pg_fail_nomem(err);
-        for (size_t i = 0; i < t->n_points; i++) {
-                ranked[i] = (struct ranked){ pg_code_map_point(t->map, (uint32_t)i), &t->points[i], 0 };
-                for (size_t run = 0; run < m->n_profile_runs; run++)
-                        ranked[i].total_ns += t->points[i].self_ns[run];
-        }
-        qsort(ranked, t->n_points, sizeof(*ranked), by_function);
-        for (size_t i = 0; i < t->n_points; i++) {
+        size_t n = rank_points(t, m->n_profile_runs, ranked);
+        m->functions = pg_arena_calloc(s->arena, n, sizeof(*m->functions));
+        if (!m->functions)
+                return pg_fail_nomem(err);
+        for (size_t i = 0; i < n; i++) {
                 struct pg_function *f = m->n_functions ? &m->functions[m->n_functions - 1] : NULL;
                 if (!f || !same_function(ranked[i].point, f)) {
                         f = &m->functions[m->n_functions++];
@@ -125,42 +134,50 @@ static bool keep_functions(struct pg_session *s, const struct tally *t, struct p
                                 return false;
                 }
                 for (size_t run = 0; run < m->n_profile_runs; run++)
-                        f->self_ns[run] += ranked[i].times->self_ns[run];
+                        f->self_ns[run] += self_ns(t, ranked[i].index, run);
         }
         return true;
 }
 
-static bool build_profile(struct pg_session *s, const struct tally *t, struct pg_error *err)
+/* Names for what functions and profile need: points that time was spent in, and the frames of stacks that stay. */
+static bool name_points(const struct pg_session *s, const struct tally *t, struct pg_error *err)
+{
+        const struct standing *last = &t->runs[s->out->measurement.n_profile_runs - 1];
+        PG_AUTO_FREE uint8_t *marks = calloc(pg_code_map_count(t->map) + 1, 1);
+        if (!marks)
+                return pg_fail_nomem(err);
+        for (size_t i = 0; i < last->n_points; i++)
+                marks[i] = last->self_ns[i] > 0;
+        pg_call_tree_mark_points(t->tree, marks);
+        return pg_code_map_symbolize(t->map, marks, err);
+}
+
+static bool build_profile(struct pg_session *s, const struct tally *t, const struct pg_fold *fold,
+                          struct pg_error *err)
 {
         const struct pg_measurement *m = &s->out->measurement;
-        int64_t period_ns = PG_NS_PER_S / (int64_t)m->sample_rate_hz;
+        int64_t period_ns = PG_NS_PER_S / (int64_t)m->sample_rate_hz, duration_ns = 0;
+        for (size_t run = 0; run < m->n_profile_runs; run++)
+                duration_ns += (int64_t)m->profile_total_ns[run];
         struct pg_profile_builder *b = pg_profile_builder_create(PG_PROFILE_CPU, period_ns);
         if (!b)
                 return pg_fail_nomem(err);
-        bool ok = pg_code_map_export_program(t->map, b, err);
-        int64_t duration_ns = 0;
-        for (size_t i = 0; ok && i < t->n_points; i++) {
-                int64_t values[2] = { (int64_t)t->points[i].samples, 0 };
-                for (size_t run = 0; run < m->n_profile_runs; run++)
-                        values[1] += (int64_t)t->points[i].self_ns[run];
-                duration_ns += values[1];
-                uint32_t location;
-                ok = pg_code_map_export(t->map, (uint32_t)i, b, &location, err) &&
-                     pg_profile_add_sample(b, &location, 1, values, err);
-        }
-        ok = ok && pg_profile_finish(b, 0, duration_ns, &s->out->cpu, err);
+        bool ok = pg_code_map_export_program(t->map, b, err) && pg_call_tree_export(t->tree, b, err) &&
+                  pg_session_tell_fold(s, fold, b, err) && pg_profile_finish(b, 0, duration_ns, &s->out->cpu, err);
         pg_profile_builder_destroy(b);
         return ok;
 }
 
 /* ---- runs ---- */
 
-/* Why the agent could not sample this tree at all, or NULL. */
-static const char *not_sampled(struct pg_session *s, const struct pg_captured *c, int pid)
+/* Why this tree cannot be sampled that way, or NULL: its first process must have been seen. */
+static const char *not_sampled(struct pg_session *s, const struct tally *t, const struct pg_captured *c, int pid)
 {
         for (size_t i = 0; i < c->n_processes; i++)
-                if (c->processes[i].pid == pid && c->processes[i].threads_armed)
+                if (c->processes[i].pid == pid && (c->processes[i].threads_armed || c->processes[i].sample_count))
                         return NULL;
+        if (t->engine != &pg_agent_engine)
+                return "no sample was taken of the target";
         for (size_t i = 0; i < c->n_processes; i++)
                 if (c->processes[i].disarm == PG_DISARM_NO_SIGNAL)
                         return "the target uses every signal that the sampler could take";
@@ -175,40 +192,79 @@ static const char *not_sampled(struct pg_session *s, const struct pg_captured *c
 static bool start_pass(struct pg_session *s, struct tally *t, struct pg_error *err)
 {
         struct pg_measurement *m = &s->out->measurement;
-        t->runs = s->workload->runs;
+        uint32_t runs = s->workload->runs;
         m->sample_rate_hz = s->options->sample_rate_hz;
-        m->profile_samples = pg_arena_calloc(s->arena, t->runs, sizeof(uint64_t));
-        m->profile_total_ns = pg_arena_calloc(s->arena, t->runs, sizeof(uint64_t));
-        return (m->profile_samples && m->profile_total_ns) || pg_fail_nomem(err);
+        m->profile_samples = pg_arena_calloc(s->arena, runs, sizeof(uint64_t));
+        m->profile_total_ns = pg_arena_calloc(s->arena, runs, sizeof(uint64_t));
+        t->runs = pg_arena_calloc(s->arena, runs, sizeof(*t->runs));
+        return (m->profile_samples && m->profile_total_ns && t->runs) || pg_fail_nomem(err);
 }
 
-static bool run_sampled(struct pg_session *s, const struct pg_engine_ops *engine,
-                        struct pg_engine_session *running, struct pg_launch_result *ret, struct pg_error *err)
+struct watch {
+        const struct pg_engine_ops *engine;
+        struct pg_engine_session *running;
+};
+
+static bool before_exec(void *user, pid_t pid, struct pg_error *err)
+{
+        const struct watch *w = user;
+        return w->engine->before_exec(w->running, pid, err);
+}
+
+static bool run_sampled(struct pg_session *s, struct watch *w, struct pg_launch_result *ret, struct pg_error *err)
 {
         const char *const *environment;
-        return pg_environment_compose(s->arena, s->workload->env, engine->environment(running),
-                                      engine->preload(running), &environment, err) &&
-               pg_session_run(s, "profiling", environment, false, ret, err);
+        return pg_environment_compose(s->arena, s->workload->env, w->engine->environment(w->running),
+                                      w->engine->preload(w->running), &environment, err) &&
+               pg_session_run_watched(s, "profiling", environment, w->engine->before_exec ? before_exec : NULL, w,
+                                      ret, err);
 }
 
-static bool sample_once(struct pg_session *s, const struct pg_engine_ops *engine, struct pg_captured **ret,
+/* *ret_again: why the run is to be repeated with the request as it is now, or NULL. */
+static bool sample_once(struct pg_session *s, struct tally *t, struct pg_captured **ret,
+                        struct pg_launch_result *ret_result, const char **ret_again, struct pg_error *err)
+{
+        struct watch w = { .engine = t->engine };
+        *ret_again = NULL;
+        if (!w.engine->start(&t->request, &w.running, err))
+                return false;
+        bool ok = run_sampled(s, &w, ret_result, err) && w.engine->collect(w.running, s->arena, ret, err);
+        if (ok && w.engine->again)
+                *ret_again = w.engine->again(w.running, &t->request, s->arena);
+        w.engine->stop(w.running);
+        return ok;
+}
+
+/* A target on the user's own terminal is not started twice behind his back: he is told instead. */
+static bool sample_well(struct pg_session *s, struct tally *t, struct pg_captured **ret,
                         struct pg_launch_result *ret_result, struct pg_error *err)
 {
-        const struct pg_engine_request request = { s->options->sample_rate_hz, PG_CLOCK_BEST, s->agent_path };
-        struct pg_engine_session *running = NULL;
-        if (!engine->start(&request, &running, err))
-                return false;
-        bool ok = run_sampled(s, engine, running, ret_result, err) &&
-                  engine->collect(running, s->arena, ret, err);
-        engine->stop(running);
-        return ok;
+        enum { MOST = 4 };
+        const char *again = NULL;
+        for (int i = 0; i < MOST; i++) {
+                if (!sample_once(s, t, ret, ret_result, &again, err))
+                        return false;
+                if (!again || s->options->once || pg_session_late(s))
+                        break;
+        }
+        return !again || pg_session_note(s, err, "CPU stacks: %s", again);
 }
 
 static bool finish_pass(struct pg_session *s, struct tally *t, struct pg_error *err)
 {
         struct pg_measurement *m = &s->out->measurement;
+        struct pg_fold fold = { 0 };
         m->series[PG_CPU_SHARE].status = PG_SERIES_MEASURED;
-        return pg_code_map_symbolize(t->map, err) && keep_functions(s, t, err) && build_profile(s, t, err);
+        if (!s->options->all_stacks)
+                pg_call_tree_fold(t->tree, &fold);
+        return name_points(s, t, err) && keep_functions(s, t, err) && build_profile(s, t, &fold, err);
+}
+
+static bool note_gaps(struct pg_session *s, const struct pg_captured *c, struct pg_error *err)
+{
+        return c->n_gaps == 0 ||
+               pg_session_note(s, err, "not sampled: %s (%s)%s", c->gaps[0].path[0] ? c->gaps[0].path : "a child",
+                               c->gaps[0].why, c->n_gaps > 1 ? " and others" : "");
 }
 
 /* One run into the tally; *ret_why when this tree cannot be sampled at all. */
@@ -216,19 +272,18 @@ static bool tally_run(struct pg_session *s, struct tally *t, uint32_t run, const
                       struct pg_error *err)
 {
         struct pg_measurement *m = &s->out->measurement;
-        const struct pg_engine_ops *engine = pg_engines[0];
         struct pg_captured *captured;
         struct pg_launch_result result;
-        if (!sample_once(s, engine, &captured, &result, err))
+        if (!sample_well(s, t, &captured, &result, err))
                 return false;
-        *ret_why = not_sampled(s, captured, result.pid);
+        *ret_why = not_sampled(s, t, captured, result.pid);
         if (*ret_why)
                 return true;
-        for (size_t i = 0; i < captured->n_processes; i++)
-                if (!add_process(s, t, run, &captured->processes[i], err))
-                        return false;
+        if (!add_run(s, t, run, captured, err) || !note_gaps(s, captured, err))
+                return false;
+        pg_session_add_quality(s, PG_STACKS_CPU, captured);
         m->n_profile_runs = run + 1;
-        m->engines.cpu = engine->name;
+        m->engines.cpu = t->engine->name;
         m->engines.cpu_clock = pg_profile_clock(captured);
         if (!m->profile_doubt)
                 m->profile_doubt = pg_profile_doubt(captured, result.user_ns, result.system_ns,
@@ -236,32 +291,79 @@ static bool tally_run(struct pg_session *s, struct tally *t, uint32_t run, const
         return true;
 }
 
+static bool is_auto(const struct pg_session *s)
+{
+        return strcmp(s->options->engine, "auto") == 0;
+}
+
+/* The next engine that may work where the last one found nothing to sample; false when there is none. */
+static bool try_next_engine(struct pg_session *s, struct tally *t)
+{
+        if (!is_auto(s) || s->options->once)
+                return false;
+        size_t i = 0;
+        while (pg_engines[i] && pg_engines[i] != t->engine)
+                i++;
+        while (pg_engines[i] && pg_engines[++i])
+                if (!pg_engines[i]->obstacle(s->program, &t->request, s->arena)) {
+                        t->engine = pg_engines[i];
+                        return true;
+                }
+        return false;
+}
+
+static bool give_up(struct pg_session *s, const char *why)
+{
+        s->out->measurement.n_profile_runs = 0;
+        s->out->measurement.profile_doubt = NULL;
+        pg_session_unavailable(s, PG_PASS_PROFILE, why);
+        return true;
+}
+
 static bool sample_runs(struct pg_session *s, struct tally *t, struct pg_error *err)
 {
-        for (uint32_t run = 0; run < t->runs && (run == 0 || !pg_session_late(s)); run++) {
+        uint32_t run = 0;
+        while (run < s->workload->runs && (run == 0 || !pg_session_late(s))) {
                 const char *why = NULL;
                 if (!tally_run(s, t, run, &why, err))
                         return false;
-                if (why) {
-                        s->out->measurement.n_profile_runs = 0;
-                        s->out->measurement.profile_doubt = NULL;
-                        pg_session_unavailable(s, PG_PASS_PROFILE, why);
-                        return true;
+                if (!why) {
+                        run++;
+                        continue;
                 }
+                if (run > 0 || !try_next_engine(s, t))
+                        return give_up(s, why);
+                if (!pg_session_note(s, err, "sampled by %s, because: %s", t->engine->name, why))
+                        return false;
         }
         return finish_pass(s, t, err);
 }
 
+static bool choose_engine(struct pg_session *s, struct tally *t, const char **ret_why, struct pg_error *err)
+{
+        const char *why = NULL;
+        t->request = (struct pg_engine_request){ .rate_hz = s->options->sample_rate_hz,
+                                                 .clock = PG_CLOCK_BEST,
+                                                 .agent_path = s->agent_path };
+        if (!pg_engine_pick(s->options->engine, s->program, &t->request, s->arena, &t->engine, &why, err))
+                return false;
+        *ret_why = t->engine ? NULL : why ? why : "no engine";
+        return !t->engine || !why || pg_session_note(s, err, "sampled by %s, because: %s", t->engine->name, why);
+}
+
 bool pg_pass_profile(struct pg_session *s, struct pg_error *err)
 {
-        const char *obstacle = s->program ? pg_capture_obstacle(s->program, PG_MODE_SAMPLE) : NULL;
-        if (obstacle) {
-                pg_session_unavailable(s, PG_PASS_PROFILE, obstacle);
-                return true;
-        }
+        struct tally t = { 0 };
+        const char *why = NULL;
+        if (!choose_engine(s, &t, &why, err))
+                return false;
+        if (why)
+                return give_up(s, why);
         __attribute__((cleanup(pg_code_map_destroyp))) struct pg_code_map *map = pg_code_map_create(s->arena);
-        if (!map)
+        PG_AUTO_CALL_TREE struct pg_call_tree *tree = map ? pg_call_tree_create(map) : NULL;
+        if (!tree)
                 return pg_fail_nomem(err);
-        struct tally t = { .map = map };
+        t.map = map;
+        t.tree = tree;
         return start_pass(s, &t, err) && sample_runs(s, &t, err);
 }

@@ -21,7 +21,8 @@ struct pg_workload {
         uint32_t warmup;            // may be 0
         uint64_t timeout_ns;        // for one process run; > 0
         int expect_exit;            // 0-255
-        bool metrics[PG_METRIC_COUNT]; // to measure
+        bool metrics[PG_METRIC_COUNT];         // to measure
+        const char *const *allocator_wrappers; // globs for call_sites.h; NULL-terminated or NULL
 };
 
 #endif

@@ -32,6 +32,10 @@ static const struct {
                                 { "inuse_objects", "count" },
                                 { "inuse_space", "bytes" } },
                               { "space", "bytes" } },
+        [PG_PROFILE_CONTENTION] = { 2,
+                                    1,
+                                    { { "contentions", "count" }, { "delay", "nanoseconds" } },
+                                    { "contentions", "count" } },
 };
 
 struct pg_profile_builder {
@@ -40,7 +44,7 @@ struct pg_profile_builder {
         size_t samples_capacity;
         const char **strings;
         size_t n_strings;
-        struct pg_index string_index, mapping_index, function_index, location_index, sample_index;
+        struct pg_index string_index, mapping_index, function_index, location_index;
 };
 
 static bool init_profile(struct pg_profile *p, enum pg_profile_kind kind, int64_t period)
@@ -81,7 +85,6 @@ void pg_profile_builder_destroy(struct pg_profile_builder *b)
         pg_index_deinit(&b->mapping_index);
         pg_index_deinit(&b->function_index);
         pg_index_deinit(&b->location_index);
-        pg_index_deinit(&b->sample_index);
         free(b->samples);
         pg_profile_destroy(b->profile);
         free(b);
@@ -237,20 +240,6 @@ bool pg_profile_add_location(struct pg_profile_builder *b, int32_t mapping, uint
         return true;
 }
 
-struct stack {
-        const uint32_t *locations;
-        size_t n;
-};
-
-static bool same_stack(const void *owner, uint32_t item, const void *key)
-{
-        const struct pg_profile_builder *b = owner;
-        const struct pg_profile_sample *s = &b->samples[item];
-        const struct stack *k = key;
-        return s->n_locations == k->n &&
-               memcmp(s->locations, k->locations, k->n * sizeof(*k->locations)) == 0;
-}
-
 static bool grow_samples(struct pg_profile_builder *b)
 {
         if (b->profile->n_samples < b->samples_capacity)
@@ -264,37 +253,30 @@ static bool grow_samples(struct pg_profile_builder *b)
         return true;
 }
 
-static bool append_sample(struct pg_profile_builder *b, const uint32_t *locations, size_t n)
-{
-        struct pg_profile *p = b->profile;
-        size_t values_bytes = p->n_sample_types * sizeof(int64_t);
-        char *block = pg_arena_calloc(p->arena, 1, values_bytes + n * sizeof(*locations));
-        if (!block || !grow_samples(b))
-                return false;
-        uint32_t *copy = (uint32_t *)(void *)(block + values_bytes);
-        memcpy(copy, locations, n * sizeof(*copy));
-        b->samples[p->n_samples] = (struct pg_profile_sample){ copy, n, (int64_t *)(void *)block };
-        return true;
-}
-
 bool pg_profile_add_sample(struct pg_profile_builder *b, const uint32_t *locations, size_t n,
                            const int64_t *values, struct pg_error *err)
 {
+        return pg_profile_add_labelled(b, locations, n, values, NULL, err);
+}
+
+/* Stacks that are there already are joined at the end, when they are neighbours. */
+bool pg_profile_add_labelled(struct pg_profile_builder *b, const uint32_t *locations, size_t n,
+                             const int64_t *values, const char *process, struct pg_error *err)
+{
         struct pg_profile *p = b->profile;
-        struct stack key = { locations, n };
+        size_t values_bytes = p->n_sample_types * sizeof(*values), stack_bytes = n * sizeof(*locations);
         if (n == 0)
                 return pg_fail(err, PG_EDATA, "a sample without a location");
-        uint32_t hash = pg_hash(0, locations, n * sizeof(*locations));
-        struct pg_index_slot *slot = pg_index_place(&b->sample_index, hash, same_stack, b, &key);
-        if (!slot || (!slot->item && !append_sample(b, locations, n)))
+        if (process && !(process = intern(b, process)))
                 return pg_fail_nomem(err);
-        if (!slot->item)
-                pg_index_fill(&b->sample_index, slot, hash, (uint32_t)p->n_samples++);
-        int64_t *sums = b->samples[slot->item - 1].values;
-        for (size_t t = 0; t < p->n_sample_types; t++)
-                if (__builtin_add_overflow(sums[t], values[t], &sums[t]))
-                        return pg_fail(err, PG_EDATA, "the sum of %s does not fit into 63 bits",
-                                       p->sample_types[t].type);
+        char *block = pg_arena_calloc(p->arena, 1, values_bytes + stack_bytes);
+        if (!block || !grow_samples(b))
+                return pg_fail_nomem(err);
+        memcpy(block, values, values_bytes);
+        memcpy(block + values_bytes, locations, stack_bytes);
+        b->samples[p->n_samples++] = (struct pg_profile_sample){
+                (uint32_t *)(void *)(block + values_bytes), n, (int64_t *)(void *)block, process
+        };
         return true;
 }
 
@@ -375,13 +357,43 @@ static int by_place(const void *pa, const void *pb)
         return a->mapping != b->mapping ? COMPARE(a->mapping, b->mapping) : COMPARE(a->address, b->address);
 }
 
+/* From the outermost frame: stacks with callers in common are neighbours, which also packs well. */
 static int by_stack(const void *pa, const void *pb)
 {
         const struct pg_profile_sample *a = pa, *b = pb;
-        for (size_t i = 0; i < a->n_locations && i < b->n_locations; i++)
-                if (a->locations[i] != b->locations[i])
-                        return COMPARE(a->locations[i], b->locations[i]);
-        return COMPARE(a->n_locations, b->n_locations);
+        size_t n = a->n_locations < b->n_locations ? a->n_locations : b->n_locations;
+        const uint32_t *x = a->locations + a->n_locations, *y = b->locations + b->n_locations;
+        for (size_t i = 0; i < n; i++)
+                if (*--x != *--y)
+                        return COMPARE(*x, *y);
+        if (a->n_locations != b->n_locations)
+                return COMPARE(a->n_locations, b->n_locations);
+        return strcmp(a->process ? a->process : "", b->process ? b->process : "");
+}
+
+static bool add_values(const struct pg_profile *p, int64_t *sums, const int64_t *values, struct pg_error *err)
+{
+        for (size_t t = 0; t < p->n_sample_types; t++)
+                if (__builtin_add_overflow(sums[t], values[t], &sums[t]))
+                        return pg_fail(err, PG_EDATA, "the sum of %s does not fit into 63 bits",
+                                       p->sample_types[t].type);
+        return true;
+}
+
+/* Neighbours with the same stack and label are one sample. */
+static bool join_samples(struct pg_profile *p, struct pg_error *err)
+{
+        size_t kept = 0;
+        for (size_t i = 0; i < p->n_samples; i++) {
+                if (kept && by_stack(&p->samples[kept - 1], &p->samples[i]) == 0) {
+                        if (!add_values(p, p->samples[kept - 1].values, p->samples[i].values, err))
+                                return false;
+                } else {
+                        p->samples[kept++] = p->samples[i];
+                }
+        }
+        p->n_samples = kept;
+        return true;
 }
 
 static bool sort_mappings(struct pg_profile *p)
@@ -451,6 +463,8 @@ bool pg_profile_finish(struct pg_profile_builder *b, int64_t time_ns, int64_t du
         widen_mappings(p);
         if (p->n_samples)
                 qsort(p->samples, p->n_samples, sizeof(*p->samples), by_stack);
+        if (!join_samples(p, err))
+                return false;
         p->time_ns = time_ns;
         p->duration_ns = duration_ns;
         *ret = p;

@@ -82,6 +82,8 @@ static bool check_samples(const struct pg_profile *p, struct pg_error *err)
                 const struct pg_profile_sample *s = &p->samples[i];
                 if (s->n_locations == 0)
                         return pg_fail(err, PG_EDATA, "sample %zu has no location", i + 1);
+                if (s->process && !check_text(s->process, "label of sample", i, err))
+                        return false;
                 for (size_t j = 0; j < s->n_locations; j++)
                         if (s->locations[j] >= p->n_locations)
                                 return pg_fail(err, PG_EDATA, "sample %zu: no location %u", i + 1,

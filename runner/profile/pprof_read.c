@@ -5,7 +5,7 @@
  * The fields of the outermost message are walked here, and only one inner message at a time is unpacked by
  * protobuf-c, with an allocator that has a limit: unpacking all at once would take many times the file's
  * size. Producers may put fields into any order, so there is one walk for each kind of reference: text, then
- * what only needs text, then locations, then samples. Labels are not kept.
+ * what only needs text, then locations, then samples. Of labels only "process" is kept.
  */
 #include "runner/profile/profile.h"
 
@@ -302,12 +302,28 @@ static bool fill_sample(struct reader *r, const struct field *f, const Pprof__Sa
         return true;
 }
 
+/* Other producers' labels say nothing that we show. */
+static bool fill_label(struct reader *r, const struct field *f, const Pprof__Sample *m,
+                       struct pg_profile_sample *to, struct pg_error *err)
+{
+        for (size_t i = 0; i < m->n_label; i++) {
+                const char *key = NULL;
+                if (!get_text(r, f, m->label[i]->key, &key, err))
+                        return false;
+                if (m->label[i]->str && strcmp(key, "process") == 0 &&
+                    !get_text(r, f, m->label[i]->str, &to->process, err))
+                        return false;
+        }
+        return true;
+}
+
 static bool take_sample(struct reader *r, const struct field *f, struct pg_error *err)
 {
         Pprof__Sample *m = open_message(r, &pprof__sample__descriptor, f, err);
         if (!m)
                 return false;
-        bool ok = fill_sample(r, f, m, &r->p->samples[r->p->n_samples++], err);
+        struct pg_profile_sample *to = &r->p->samples[r->p->n_samples++];
+        bool ok = fill_sample(r, f, m, to, err) && fill_label(r, f, m, to, err);
         close_message(r, m);
         return ok;
 }

@@ -3,8 +3,8 @@
  * pprof_write.c - a profile as the gzip bytes of a pprof file.
  *
  * Messages that are concatenated are merged by every protobuf reader, so the file is written as many small
- * Profile messages, one for each sample or table row, straight into the compressor: memory does not grow
- * with the profile. The gzip header has no time and no system, so that equal profiles give equal bytes.
+ * Profile messages, one for each table row, straight into the compressor: memory does not grow with the
+ * profile. Samples are packed by hand: protobuf-c took longer for them than compressing them. The gzip header has no time and no system, so that equal profiles give equal bytes.
  */
 #include "runner/profile/profile.h"
 
@@ -34,8 +34,8 @@ struct writer {
 
 static bool writer_init(struct writer *w)
 {
-        enum { GZIP = 16, MEMORY_LEVEL = 8 };
-        if (deflateInit2(&w->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + GZIP, MEMORY_LEVEL,
+        enum { FAST = 1, GZIP = 16, MEMORY_LEVEL = 8 }; // level 6 takes 2.5 times as long for 7 % less
+        if (deflateInit2(&w->z, FAST, Z_DEFLATED, MAX_WBITS + GZIP, MEMORY_LEVEL,
                          Z_DEFAULT_STRATEGY) != Z_OK)
                 return false;
         w->header.os = OS_UNKNOWN;
@@ -148,31 +148,111 @@ static void write_sample_types(struct writer *w, const struct pg_profile *p)
         }
 }
 
+/* ---- samples: most of the file, so they are packed by hand ---- */
+
+enum { VARINT_MAX = 10, SAMPLE_FIELD = 2, LOCATION_IDS = 1, VALUES = 2, LABEL = 3, LABEL_KEY = 1, LABEL_TEXT = 2 };
+
+static unsigned char *put_varint(unsigned char *p, uint64_t x)
+{
+        for (; x >= 0x80; x >>= 7)
+                *p++ = (unsigned char)(x | 0x80);
+        *p++ = (unsigned char)x;
+        return p;
+}
+
+static size_t varint_bytes(uint64_t x)
+{
+        return (size_t)(63 - __builtin_clzll(x | 1)) / 7 + 1;
+}
+
+/* A field of bytes: its tag and length; the bytes follow. */
+static unsigned char *put_head(unsigned char *p, unsigned field, uint64_t bytes)
+{
+        *p++ = (unsigned char)(field << 3 | 2);
+        return put_varint(p, bytes);
+}
+
+static size_t field_bytes(uint64_t bytes)
+{
+        return 1 + varint_bytes(bytes) + bytes;
+}
+
+struct label {
+        uint64_t key, text, bytes; // numbers of strings; bytes of the message, 0: no label
+};
+
+static struct label make_label(struct writer *w, const char *process)
+{
+        struct label l = { 0 };
+        if (process) {
+                l.key = (uint64_t)text(w, "process");
+                l.text = (uint64_t)text(w, process);
+                l.bytes = 2 + varint_bytes(l.key) + varint_bytes(l.text);
+        }
+        return l;
+}
+
+static unsigned char *put_label(unsigned char *p, const struct label *l)
+{
+        if (!l->bytes)
+                return p;
+        p = put_head(p, LABEL, l->bytes);
+        *p++ = LABEL_KEY << 3;
+        p = put_varint(p, l->key);
+        *p++ = LABEL_TEXT << 3;
+        return put_varint(p, l->text);
+}
+
+/* The field at p, where there is room for it; its end. */
+static unsigned char *put_sample(unsigned char *p, const struct pg_profile_sample *s, size_t n_values,
+                                 const struct label *label)
+{
+        uint64_t ids_bytes = 0, values_bytes = 0;
+        for (size_t i = 0; i < s->n_locations; i++)
+                ids_bytes += varint_bytes(s->locations[i] + UINT64_C(1));
+        for (size_t i = 0; i < n_values; i++)
+                values_bytes += varint_bytes((uint64_t)s->values[i]);
+        p = put_head(p, SAMPLE_FIELD,
+                     field_bytes(ids_bytes) + field_bytes(values_bytes) +
+                             (label->bytes ? field_bytes(label->bytes) : 0));
+        p = put_head(p, LOCATION_IDS, ids_bytes);
+        for (size_t i = 0; i < s->n_locations; i++)
+                p = put_varint(p, s->locations[i] + UINT64_C(1));
+        p = put_head(p, VALUES, values_bytes);
+        for (size_t i = 0; i < n_values; i++)
+                p = put_varint(p, (uint64_t)s->values[i]);
+        return put_label(p, label);
+}
+
+static bool make_room(struct writer *w, size_t bytes)
+{
+        if (bytes <= w->packed_size)
+                return true;
+        unsigned char *grown = realloc(w->packed, 2 * bytes);
+        if (!grown)
+                return false;
+        w->packed = grown;
+        w->packed_size = 2 * bytes;
+        return true;
+}
+
 static bool write_samples(struct writer *w, const struct pg_profile *p)
 {
-        PG_AUTO_FREE uint64_t *ids = NULL;
-        size_t capacity = 0;
+        enum { HEADS = 64, BATCH = 65536 };
+        size_t filled = 0;
         for (size_t i = 0; i < p->n_samples; i++) {
                 const struct pg_profile_sample *s = &p->samples[i];
-                if (s->n_locations > capacity) {
-                        capacity = 2 * s->n_locations;
-                        free(ids);
-                        ids = calloc(capacity, sizeof(*ids));
-                        if (!ids)
-                                return false;
+                size_t most = HEADS + (s->n_locations + p->n_sample_types) * VARINT_MAX;
+                if (filled > BATCH) {
+                        compress_bytes(w, w->packed, filled, Z_NO_FLUSH);
+                        filled = 0;
                 }
-                for (size_t j = 0; j < s->n_locations; j++)
-                        ids[j] = s->locations[j] + UINT64_C(1);
-                Pprof__Profile part = PPROF__PROFILE__INIT;
-                Pprof__Sample m = PPROF__SAMPLE__INIT, *row = &m;
-                m.n_location_id = s->n_locations;
-                m.location_id = ids;
-                m.n_value = p->n_sample_types;
-                m.value = s->values;
-                part.n_sample = 1;
-                part.sample = &row;
-                write_part(w, &part);
+                if (!make_room(w, filled + most))
+                        return false;
+                struct label label = make_label(w, s->process);
+                filled = (size_t)(put_sample(w->packed + filled, s, p->n_sample_types, &label) - w->packed);
         }
+        compress_bytes(w, w->packed, filled, Z_NO_FLUSH);
         return true;
 }
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "runner/base/arena.h"
+#include "runner/base/buf.h"
 #include "runner/base/error.h"
 
 struct pg_value_type {
@@ -46,6 +47,7 @@ struct pg_profile_sample {
         uint32_t *locations; // indices, innermost first
         size_t n_locations;
         int64_t *values; // one for each sample type
+        const char *process; // the sample's label "process" ("jq/1"), which pprof's tag filters take; NULL: none
 };
 
 /* All strings non-NULL. Everything lives in arena. */
@@ -75,7 +77,7 @@ PG_DEFINE_CLEANUP(struct pg_profile, pg_profile_destroy)
 
 /* ---- building (in runner/profile/build.c): interns mappings, functions and locations ---- */
 
-enum pg_profile_kind { PG_PROFILE_CPU, PG_PROFILE_HEAP };
+enum pg_profile_kind { PG_PROFILE_CPU, PG_PROFILE_HEAP, PG_PROFILE_CONTENTION };
 
 struct pg_profile_builder;
 
@@ -83,6 +85,8 @@ struct pg_profile_builder;
  * An empty profile of a kind, whose sample types never change:
  * CPU: samples/count, cpu/nanoseconds; period type cpu/nanoseconds. HEAP: alloc_objects/count,
  * alloc_space/bytes, inuse_objects/count, inuse_space/bytes; period type space/bytes, period 1.
+ * CONTENTION, as Go's block and mutex profiles: contentions/count, delay/nanoseconds; period type
+ * contentions/count, period 1.
  */
 struct pg_profile_builder *pg_profile_builder_create(enum pg_profile_kind kind, int64_t period);
 void pg_profile_builder_destroy(struct pg_profile_builder *b);
@@ -100,9 +104,12 @@ PG_MUST_CHECK bool pg_profile_add_location(struct pg_profile_builder *b, int32_t
 /** Adds values to the sample with this stack (innermost first). n_values as the kind has. */
 PG_MUST_CHECK bool pg_profile_add_sample(struct pg_profile_builder *b, const uint32_t *locations, size_t n,
                                          const int64_t *values, struct pg_error *err);
+/** The same for the sample with this stack and this label; process NULL: none. */
+PG_MUST_CHECK bool pg_profile_add_labelled(struct pg_profile_builder *b, const uint32_t *locations, size_t n,
+                                           const int64_t *values, const char *process, struct pg_error *err);
 PG_MUST_CHECK bool pg_profile_add_comment(struct pg_profile_builder *b, const char *text,
                                           struct pg_error *err);
-/** Hands the profile over, samples sorted; the builder is empty afterwards and only to be destroyed. */
+/** Hands the profile over, samples sorted and equal stacks joined (PG_EDATA when a sum does not fit); the builder is empty afterwards and only to be destroyed. */
 PG_MUST_CHECK bool pg_profile_finish(struct pg_profile_builder *b, int64_t time_ns, int64_t duration_ns,
                                      struct pg_profile **ret, struct pg_error *err);
 
@@ -124,6 +131,16 @@ PG_MUST_CHECK bool pg_pprof_save(const char *path, const struct pg_profile *p, s
  * GiB). */
 PG_MUST_CHECK bool pg_pprof_load(const char *path, struct pg_profile **ret, struct pg_error *err);
 PG_MUST_CHECK bool pg_pprof_parse(const void *bytes, size_t len, struct pg_profile **ret,
+                                  struct pg_error *err);
+
+/**
+ * Folded stacks (folded.c): a line "outermost;...;innermost VALUE" for each stack with a value above 0, inlined
+ * functions included, as flame graph tools read them. Where a sample has a process that is the outermost frame. A ';'
+ * in a name becomes ':'. Lines in the order of the samples, which is the same for equal profiles.
+ */
+PG_MUST_CHECK bool pg_folded_format(const struct pg_profile *p, size_t sample_type, struct pg_buf *out,
+                                    struct pg_error *err);
+PG_MUST_CHECK bool pg_folded_save(const char *path, const struct pg_profile *p, size_t sample_type,
                                   struct pg_error *err);
 
 /* ---- sums (top.c) ---- */

@@ -15,6 +15,7 @@
 #include "runner/symbolize/dwarf.h"
 #include "runner/symbolize/elf_file.h"
 #include "runner/symbolize/fde_ranges.h"
+#include "runner/symbolize/jit_map.h"
 #include "runner/symbolize/names.h"
 #include "runner/symbolize/plt.h"
 #include "runner/symbolize/symtab.h"
@@ -26,6 +27,7 @@ struct module {
         struct pg_symtab symbols;
         struct pg_plt plt;
         struct pg_fde_ranges ranges;
+        struct pg_jit_map *jit; // NULL for files of code
         struct pg_dwarf *dwarf; // of the debug file, else of the file; NULL when neither has any
         const char *build_id;
 };
@@ -48,6 +50,7 @@ struct pg_symbolizer *pg_symbolizer_create(struct pg_arena *a)
 
 static void close_module(struct module *m)
 {
+        pg_jit_map_destroy(m->jit);
         pg_dwarf_destroy(m->dwarf);
         pg_symtab_deinit(&m->symbols);
         pg_plt_deinit(&m->plt);
@@ -109,13 +112,17 @@ static bool load_module(struct module *m)
         return load_symbols(m) && pg_plt_load(m->file.elf, &m->plt);
 }
 
-static void open_module(struct module *m, const char *path)
+/* False when out of memory. */
+static bool open_module(struct module *m, const char *path)
 {
         m->file = m->debug = PG_ELF_NONE;
         if (strcmp(path, "[vdso]") == 0)
                 pg_elf_open_vdso(&m->file);
+        else if (pg_is_jit_map(path))
+                return (m->jit = pg_jit_map_load(path));
         else if (*path)
                 pg_elf_open(path, &m->file);
+        return true;
 }
 
 static struct module *get_module(struct pg_symbolizer *s, const char *path)
@@ -126,10 +133,10 @@ static struct module *get_module(struct pg_symbolizer *s, const char *path)
         struct module *m = calloc(1, sizeof(*m));
         if (!m)
                 return NULL;
-        open_module(m, path);
+        bool ok = open_module(m, path);
         m->path = strdup(path);
         m->build_id = format_build_id(s->arena, m->file.elf);
-        if (!m->path || !m->build_id || !load_module(m)) {
+        if (!ok || !m->path || !m->build_id || !load_module(m)) {
                 close_module(m);
                 return NULL;
         }
@@ -147,6 +154,8 @@ const char *pg_symbolizer_build_id(struct pg_symbolizer *s, const char *path)
 const char *pg_module_name(const char *path)
 {
         const char *slash = strrchr(path, '/');
+        if (slash && pg_is_jit_map(path))
+                return "[jit]";
         return slash && slash[1] ? slash + 1 : path;
 }
 
@@ -192,8 +201,31 @@ static const char *offset_name(struct pg_symbolizer *s, const struct module *m, 
         return pg_arena_printf(s->arena, "%s+0x%llx", pg_module_name(m->path), (unsigned long long)address);
 }
 
+/* The line is that of the function: the map knows no others. */
+static bool look_up_jit(struct pg_symbolizer *s, struct module *m, uint64_t address, struct pg_location *ret)
+{
+        const struct pg_jit_code *code = pg_jit_map_find_code(m->jit, address);
+        struct pg_frame *f = pg_arena_calloc(s->arena, 1, sizeof(*f));
+        const char *nameless = code ? "" : pg_arena_printf(s->arena, "[jit]+0x%llx", (unsigned long long)address);
+        if (!f || !nameless)
+                return false;
+        f->name = f->system_name = f->identity = nameless;
+        if (code) {
+                f->name = f->identity = pg_arena_strdup(s->arena, code->name);
+                f->system_name = pg_arena_strdup(s->arena, code->system_name);
+                f->file = pg_arena_strdup(s->arena, code->file);
+                f->line = f->start_line = code->line;
+                if (!f->name || !f->system_name || (code->file && !f->file))
+                        return false;
+        }
+        *ret = (struct pg_location){ f, 1, code };
+        return true;
+}
+
 static bool look_up(struct pg_symbolizer *s, struct module *m, uint64_t address, struct pg_location *ret)
 {
+        if (m->jit)
+                return look_up_jit(s, m, address, ret);
         struct pg_dwarf_frame found[PG_MAX_INLINES + 1] = { 0 };
         size_t n = m->dwarf ? pg_dwarf_find(m->dwarf, address, found) : 0;
         if (n == 0)

@@ -43,7 +43,8 @@ struct pg_location {
  * Looks up n addresses of one module.
  *
  * path       the ELF file as the process saw it; may be missing, truncated, replaced or not ELF: then
- *            has_symbol is false everywhere. "[vdso]" is known. "" is no module: frames are "0xaddress"
+ *            has_symbol is false everywhere. "[vdso]" is known. "" is no module: frames are "0xaddress".
+ *            A JIT compiler's map, "/tmp/perf-PID.map", is one as well: its addresses are absolute
  * addresses  in the file's own terms (pc - bias), any order; callers subtract 1 from return addresses before
  * ret        n locations, caller's array
  * err        PG_ENOMEM only
@@ -56,7 +57,8 @@ PG_MUST_CHECK bool pg_symbolize(struct pg_symbolizer *s, const char *path, const
 /** Lower-case hex of the file's GNU build-id, "" when it has none; lives in the arena. */
 const char *pg_symbolizer_build_id(struct pg_symbolizer *s, const char *path);
 
-/** Base name of the path as modules are named in profiles and baselines ("libc.so.6", "[vdso]"). */
+/** Base name of the path as modules are named in profiles and baselines ("libc.so.6", "[vdso]"; "[jit]" for a JIT
+ * compiler's map, whose own name is different in each run). */
 const char *pg_module_name(const char *path);
 
 /**

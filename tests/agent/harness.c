@@ -24,6 +24,11 @@ const char *agent_path(void)
         return PG_BUILD_DIR "/libperfgate-agent.so";
 }
 
+const char *locks_path(void)
+{
+        return PG_BUILD_DIR "/libperfgate-locks.so";
+}
+
 const char *target(const char *name)
 {
         static char paths[32][512];
@@ -33,11 +38,13 @@ const char *target(const char *name)
         return p;
 }
 
-static void exec_child(const char *const *argv, const char *value, prepare_function *prepare, int out)
+/* library NULL: bare */
+static void exec_child(const char *const *argv, const char *library, const char *value, prepare_function *prepare,
+                       int out)
 {
         dup2(out, STDOUT_FILENO);
-        if (value) {
-                setenv("LD_PRELOAD", agent_path(), 1);
+        if (library) {
+                setenv("LD_PRELOAD", library, 1);
                 setenv(PG_AGENT_VARIABLE, value, 1);
         }
         if (prepare)
@@ -61,14 +68,15 @@ static void collect(int fd, struct counted *ret)
         ret->output[used] = '\0';
 }
 
-static void run(const char *const *argv, const char *value, prepare_function *prepare, struct counted *ret)
+static void run(const char *const *argv, const char *library, const char *value, prepare_function *prepare,
+                struct counted *ret)
 {
         int ends[2];
         check(pipe2(ends, O_CLOEXEC) == 0, "pipe");
         pid_t pid = fork();
         check(pid >= 0, "fork");
         if (pid == 0)
-                exec_child(argv, value, prepare, ends[1]);
+                exec_child(argv, library, value, prepare, ends[1]);
         close(ends[1]);
         collect(ends[0], ret); // until the last process of the tree has let go of it
         close(ends[0]);
@@ -90,13 +98,20 @@ static void add_up(struct counted *ret)
 
 void run_counted(const char *const *argv, prepare_function *prepare, struct counted *ret)
 {
+        run_requested(&(struct pg_capture_request){ .mode = PG_MODE_COUNT }, argv, prepare, ret);
+}
+
+void run_requested(const struct pg_capture_request *request, const char *const *argv, prepare_function *prepare,
+                   struct counted *ret)
+{
         struct pg_error err = { 0 };
         PG_AUTO_CAPTURE struct pg_capture *c = NULL;
         memset(ret, 0, sizeof(*ret));
         ret->arena = pg_arena_create();
         check(ret->arena, "arena");
-        check(pg_capture_create(PG_MODE_COUNT, 0, &c, &err), err.text);
-        run(argv, pg_capture_agent_value(c), prepare, ret);
+        check(pg_capture_create(request, &c, &err), err.text);
+        run(argv, request->mode == PG_MODE_LOCK ? locks_path() : agent_path(), pg_capture_agent_value(c), prepare,
+            ret);
         check(pg_capture_read(c, ret->arena, &ret->captured, &err), err.text);
         add_up(ret);
 }
@@ -104,7 +119,7 @@ void run_counted(const char *const *argv, prepare_function *prepare, struct coun
 void run_plain(const char *const *argv, prepare_function *prepare, struct counted *ret)
 {
         memset(ret, 0, sizeof(*ret));
-        run(argv, NULL, prepare, ret);
+        run(argv, NULL, NULL, prepare, ret);
 }
 
 void counted_free(struct counted *c)

@@ -13,14 +13,15 @@ struct counted {
         struct pg_arena *arena;
         struct pg_captured *captured;
         int exit_status; // 128 + n after signal n
-        char output[4096];
+        char output[65536];
         /* Sums over the tree. */
         uint64_t allocations, bytes, frees;
         int64_t live;
 };
 
-/** Path of the agent, and of a target program: valid for the next 31 calls. */
+/** Path of the agents, and of a target program: valid for the next 31 calls. */
 const char *agent_path(void);
+const char *locks_path(void);
 const char *target(const char *name);
 
 /** Called in the child before exec, NULL for nothing. */
@@ -29,6 +30,9 @@ typedef void prepare_function(void);
 /** Runs argv (NULL-terminated, argv[0] a path) in count mode; its standard output is kept. Ends the test
  * program with a message when the harness itself fails. */
 void run_counted(const char *const *argv, prepare_function *prepare, struct counted *ret);
+/** The same with everything asked for by the caller; in PG_MODE_LOCK with the agent for locks. */
+void run_requested(const struct pg_capture_request *request, const char *const *argv, prepare_function *prepare,
+                   struct counted *ret);
 /** The same without the agent: output and exit status only. */
 void run_plain(const char *const *argv, prepare_function *prepare, struct counted *ret);
 void counted_free(struct counted *c);

@@ -105,14 +105,14 @@ double target_number(const struct target_run *run, const char *line_start)
 static void add_process(const struct pg_captured_process *p, uint64_t start, uint64_t end,
                         struct target_sum *sum)
 {
-        for (size_t i = 0; i < p->n_samples; i++) {
-                const struct pg_captured_sample *s = &p->samples[i];
+        for (size_t i = 1; i < p->n_nodes; i++) {
+                const struct pg_captured_node *s = &p->nodes[i];
                 uint32_t module = PG_PLACE_MODULE(s->place);
                 uint64_t address = PG_PLACE_ADDRESS(s->place);
                 if (module >= p->n_modules || !p->modules[module].is_main || address < start ||
-                    address >= end)
+                    address >= end || s->count == 0)
                         continue;
-                double weight = (double)s->weight_ns, n = (double)s->samples;
+                double weight = (double)s->amount, n = (double)s->count;
                 sum->weight_ns += weight;
                 sum->samples += n;
                 sum->variance_ns2 += weight * weight / n;

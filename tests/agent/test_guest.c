@@ -185,26 +185,31 @@ static void a_variable_of_another_run_is_not_ours(void **state)
         }
 }
 
-/* The site of 1000 calls is in the program, and all sites together are all allocations. */
-static void sites_add_up(void **state)
+/* The stack of 1000 calls ends in the program, and all stacks together are all allocations. */
+static void stacks_add_up(void **state)
 {
         (void)state;
         const char *const argv[] = { target("alloc_exact"), "leak", "1000", "64", NULL };
         struct counted c;
         run_counted(argv, NULL, &c);
         const struct pg_captured_process *p = &c.captured->processes[0];
-        uint64_t allocations = 0, bytes = 0;
-        const struct pg_captured_site *top = &p->sites[0];
-        for (size_t i = 0; i < p->n_sites; i++) {
-                allocations += p->sites[i].allocations;
-                bytes += p->sites[i].bytes;
-                if (p->sites[i].allocations > top->allocations)
-                        top = &p->sites[i];
+        uint64_t allocations = 0, bytes = 0, live = 0, peak = 0;
+        const struct pg_captured_node *top = &p->nodes[0];
+        for (size_t i = 0; i < p->n_nodes; i++) {
+                allocations += p->nodes[i].count;
+                bytes += p->nodes[i].amount;
+                live += p->nodes[i].live_bytes;
+                peak += p->nodes[i].peak_bytes;
+                if (p->nodes[i].count > top->count)
+                        top = &p->nodes[i];
         }
         assert_int_equal(allocations, p->allocations);
         assert_int_equal(bytes, p->allocated_bytes);
-        assert_int_equal(top->allocations, 1000);
-        assert_int_equal(top->bytes, 64000);
+        assert_int_equal(live, p->live_bytes);
+        assert_int_equal(peak, p->peak_bytes);
+        assert_int_equal(top->count, 1000);
+        assert_int_equal(top->amount, 64000);
+        assert_int_equal(top->live_blocks, 1000);
         assert_in_range(PG_PLACE_MODULE(top->place), 0, p->n_modules - 1);
         const struct pg_captured_module *m = &p->modules[PG_PLACE_MODULE(top->place)];
         assert_true(m->is_main);
@@ -222,7 +227,7 @@ int main(void)
                 cmocka_unit_test(the_peak_of_eight_threads_is_within_its_bound),
                 cmocka_unit_test(narrow_limits_do_not_matter),
                 cmocka_unit_test(a_variable_of_another_run_is_not_ours),
-                cmocka_unit_test(sites_add_up),
+                cmocka_unit_test(stacks_add_up),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,15 +125,15 @@ static void threads_shorter_than_a_period_are_seen(void **state)
         }
 }
 
-/* More threads than the log has chunks: they hand them on. */
-static void chunks_are_handed_on(void **state)
+/* 5,000 threads one after another: each has a place for its stacks, most of them one that was used before. */
+static void places_are_handed_on(void **state)
 {
         (void)state;
         RUN(run, 9973, PG_CLOCK_EVENT, FIXTURE("cpu_threads"), "many");
         assert_int_equal(run.status, 0);
         assert_int_equal(run.captured->processes[0].threads_armed, 5001);
         assert_int_equal(run.captured->processes[0].lost_samples, 0);
-        assert_true(target_function(&run, "first").samples > PG_CHUNKS_MAX / 4);
+        assert_true(target_function(&run, "first").samples > 1000);
         target_run_deinit(&run);
 }
 
@@ -392,7 +392,7 @@ int main(void)
                 cmocka_unit_test(a_library_loaded_by_a_relative_path_is_one_module),
                 cmocka_unit_test(equal_threads_get_equal_weight),
                 cmocka_unit_test(threads_shorter_than_a_period_are_seen),
-                cmocka_unit_test(chunks_are_handed_on),
+                cmocka_unit_test(places_are_handed_on),
                 cmocka_unit_test(threads_may_end_in_any_way),
                 cmocka_unit_test(handlers_of_the_target_are_called_as_without_us),
                 cmocka_unit_test(a_vfork_child_that_resets_signals_hurts_nobody),

@@ -36,9 +36,10 @@ static const struct {
         { PG_CAPTURE_PAGE, PG_SLOT_BYTES },
         { PG_CAPTURE_PAGE + PG_OFFSET_MODULES, sizeof(struct pg_module) },
         { PG_CAPTURE_PAGE + PG_OFFSET_CELLS, sizeof(struct pg_cell) },
-        { PG_CAPTURE_PAGE + PG_OFFSET_SITES, sizeof(struct pg_site_entry) },
+        { PG_CAPTURE_PAGE + PG_OFFSET_NODES, sizeof(struct pg_node) },
         { PG_CAPTURE_PAGE + PG_OFFSET_JOURNAL, sizeof(struct pg_started) },
-        { PG_CAPTURE_PAGE + PG_OFFSET_CHUNKS, PG_CHUNK_BYTES },
+        { PG_CAPTURE_PAGE + PG_OFFSET_PEAKS, sizeof(struct pg_node_peak) },
+        { PG_CAPTURE_PAGE + PG_OFFSET_LIVE_BLOCKS, sizeof(struct pg_live_block) },
 };
 
 static void overlay(unsigned char *out, uint64_t offset, size_t n, const struct piece *p)
@@ -92,12 +93,11 @@ static void check_process(const struct pg_captured_process *p)
         check(p->pid > 0 && p->n_modules <= PG_MODULES_MAX);
         for (size_t i = 0; i < p->n_modules; i++)
                 check(p->modules[i].path && !strpbrk(p->modules[i].path, "\n\t\x1b"));
-        for (size_t i = 0; i < p->n_sites; i++) {
-                check_place(p, p->sites[i].place);
-                check(i == 0 || p->sites[i - 1].place < p->sites[i].place);
+        check(p->n_nodes >= PG_NODE_FIRST);
+        for (size_t i = 1; i < p->n_nodes; i++) {
+                check_place(p, p->nodes[i].place);
+                check(p->nodes[i].parent < i);
         }
-        for (size_t i = 0; i < p->n_samples; i++)
-                check_place(p, p->samples[i].place);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -24,9 +24,9 @@ static struct pg_function sample_functions[] = {
         { "memcpy", "parse", "src/copy.c", 7, sample_self[2] },
 };
 static struct pg_site sample_sites[] = {
-        { "grow", "parse", "src/buf.c", 10, 12000, 768000 },
-        { "grow", "parse", "src/buf.c", 20, 34, 34 },
-        { "libfoo.so+0x1f40", "libfoo.so", NULL, 0, 0, 0 },
+        { "grow", "parse", "src/buf.c", 10, 12000, 768000, 11990, 65536, 0 },
+        { "grow", "parse", "src/buf.c", 20, 34, 34, 0, 0, 34 },
+        { "libfoo.so+0x1f40", "libfoo.so", NULL, 0, 0, 0, 0, 0, 0 },
 };
 static struct pg_process sample_processes[] = {
         { "parse", 12000, 768000, 65536, 0 },
@@ -44,7 +44,7 @@ static struct pg_measurement sample_benchmarks[] = {
                         [PG_CPU_SHARE] = { PG_SERIES_MEASURED, false, NULL, NULL, 0 },
                         [PG_WALL_TIME] = { PG_SERIES_MEASURED, false, NULL, sample_largest, 1 },
                 },
-                .engines = { "wait4", "agent", "agent", "task-clock" },
+                .engines = { "wait4", "agent", "agent", "task-clock", "agent" },
                 .profile_total_ns = sample_totals,
                 .profile_samples = sample_ticks,
                 .n_profile_runs = 2,
@@ -54,6 +54,7 @@ static struct pg_measurement sample_benchmarks[] = {
                 .n_functions = 3,
                 .sites = sample_sites,
                 .n_sites = 3,
+                .site_quality = { "0123456789abcdef", true, 4096, 524288 },
                 .processes = sample_processes,
                 .n_processes = 2,
                 .notes = sample_notes,
@@ -62,7 +63,7 @@ static struct pg_measurement sample_benchmarks[] = {
                 .name = "\xC3\xA9t\xC3\xA9 2",
                 .command = (const char *const[]){ "true", NULL },
                 .series = { [PG_CPU_SHARE] = { PG_SERIES_UNAVAILABLE, false, "no samples", NULL, 0 } },
-                .engines = { "wait4", NULL, NULL, NULL },
+                .engines = { .timing = "wait4" },
         },
 };
 static struct pg_acceptance sample_accepted[] = {

@@ -66,8 +66,12 @@ static void assert_same_tables(const struct pg_measurement *got, const struct pg
                 assert_same_text(g->file, w->file);
                 assert_int_equal(g->line, w->line);
                 assert_int_equal(g->allocations, w->allocations);
-                assert_int_equal(g->allocated_bytes, w->allocated_bytes);
+                assert_memory_equal(&g->allocated_bytes, &w->allocated_bytes, 4 * sizeof(uint64_t));
         }
+        assert_same_text(got->site_quality.rule, want->site_quality.rule);
+        assert_int_equal(got->site_quality.has_live, want->site_quality.has_live);
+        assert_int_equal(got->site_quality.live_interval_bytes, want->site_quality.live_interval_bytes);
+        assert_int_equal(got->site_quality.stack_interval_bytes, want->site_quality.stack_interval_bytes);
         assert_int_equal(got->n_processes, want->n_processes);
         for (size_t i = 0; i < want->n_processes; i++) {
                 const struct pg_process *g = &got->processes[i], *w = &want->processes[i];
@@ -93,6 +97,7 @@ static void assert_same_measurement(const struct pg_measurement *got, const stru
         assert_same_text(got->engines.allocation, want->engines.allocation);
         assert_same_text(got->engines.cpu, want->engines.cpu);
         assert_same_text(got->engines.cpu_clock, want->engines.cpu_clock);
+        assert_same_text(got->engines.lock, want->engines.lock);
         for (int i = 0; i < PG_METRIC_COUNT; i++)
                 assert_same_series(&got->series[i], &want->series[i]);
         assert_same_profile(got, want);
@@ -252,21 +257,38 @@ static void every_invalid_fixture_gives_its_error(void **state)
         assert_int_equal(run_cases("fixtures/baselines/invalid", false, read_snapshot), 0);
 }
 
-/* Kept when version 1 was new; its content is the sample's, whoever reads it. */
-static void what_version_1_wrote_is_read_and_written_unchanged(void **state)
+static void assert_reads_and_writes(const char *path, const struct pg_snapshot *want)
 {
-        (void)state;
         struct pg_error err = { 0 };
         PG_AUTO_SNAPSHOT struct pg_snapshot *s = NULL;
         PG_AUTO_FREE char *kept = NULL;
         size_t kept_len, len;
-        const char *path = "fixtures/baselines/valid/written-by-v1/input.json";
         assert_true(pg_file_read(path, 1 << 20, &kept, &kept_len, &err));
         assert_true(pg_snapshot_load(path, &s, &err));
-        assert_same_snapshot(s, &sample_snapshot);
-        PG_AUTO_FREE char *text = format(&sample_snapshot, &len);
+        assert_same_snapshot(s, want);
+        PG_AUTO_FREE char *text = format(want, &len);
         assert_int_equal(len, kept_len);
         assert_memory_equal(text, kept, len);
+}
+
+/* Kept when they were new; their content is the sample's, whoever reads them. The first ones knew of call
+ * sites only what they allocated. */
+static void what_version_1_wrote_is_read_and_written_unchanged(void **state)
+{
+        (void)state;
+        struct pg_measurement benchmarks[] = { sample_benchmarks[0], sample_benchmarks[1] };
+        struct pg_site sites[3];
+        for (int i = 0; i < 3; i++) {
+                sites[i] = sample_sites[i];
+                sites[i].temporary = sites[i].peak_bytes = sites[i].leaked_bytes = 0;
+        }
+        benchmarks[0].sites = sites;
+        benchmarks[0].site_quality = (struct pg_site_quality){ 0 };
+        struct pg_snapshot first = sample_snapshot;
+        first.benchmarks = benchmarks;
+        assert_reads_and_writes("fixtures/baselines/valid/written-by-v1/input.json", &first);
+        assert_reads_and_writes("fixtures/baselines/valid/written-by-v1-with-live-sites/input.json",
+                                &sample_snapshot);
 }
 
 /* By hand: the file holds one measured benchmark and one that only its baseline had. */
@@ -299,6 +321,27 @@ static void tables_in_any_order_are_sorted(void **state)
         assert_int_equal(m->functions[1].self_ns[0], 9);
         assert_string_equal(m->sites[0].function, "a");
         assert_int_equal(m->sites[0].allocations, 3);
+}
+
+/* Live bytes that are exact have an interval of 0, which is not the same as none; see the fixtures. */
+static void what_an_older_version_did_not_know_stays_unknown(void **state)
+{
+        (void)state;
+        struct pg_error err = { 0 };
+        PG_AUTO_SNAPSHOT struct pg_snapshot *old = NULL, *new = NULL;
+        assert_true(pg_snapshot_load("fixtures/baselines/valid/written-by-v1/input.json", &old, &err));
+        assert_null(old->benchmarks[0].site_quality.rule);
+        assert_false(old->benchmarks[0].site_quality.has_live);
+        assert_true(old->benchmarks[0].n_sites > 0);
+        assert_true(pg_snapshot_load("fixtures/baselines/valid/live-sites/input.json", &new, &err));
+        const struct pg_measurement *m = &new->benchmarks[0];
+        assert_string_equal(m->site_quality.rule, "5d0f3c1a9b7e2468");
+        assert_true(m->site_quality.has_live);
+        assert_int_equal(m->site_quality.live_interval_bytes, 0);
+        assert_int_equal(m->sites[0].temporary, 2);
+        assert_int_equal(m->sites[0].peak_bytes, 64);
+        assert_int_equal(m->sites[0].leaked_bytes, 0);
+        assert_int_equal(m->sites[1].leaked_bytes, 48);
 }
 
 /* A symbol or an argument may hold any bytes, JSON may not; the file must still be readable. */
@@ -421,6 +464,7 @@ int main(void)
                 cmocka_unit_test(what_version_1_wrote_is_read_and_written_unchanged),
                 cmocka_unit_test(of_a_result_only_what_was_measured_is_taken),
                 cmocka_unit_test(tables_in_any_order_are_sorted),
+                cmocka_unit_test(what_an_older_version_did_not_know_stays_unknown),
                 cmocka_unit_test(bytes_that_are_not_utf8_are_written_as_text),
                 cmocka_unit_test(what_is_no_readable_file_is_named),
                 cmocka_unit_test(what_could_not_be_read_again_is_not_written),

@@ -7,10 +7,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "runner/capture/capture.h"
+#include "runner/capture/live_sampling.h"
 
-enum { CAPTURE_BYTES = PG_CAPTURE_PAGE + PG_OFFSET_CHUNKS + 2 * PG_CHUNK_BYTES };
+#define CAPTURE_BYTES ((size_t)PG_CAPTURE_PAGE + PG_SLOT_BYTES) // sparse
+
+enum { FIRST = PG_NODE_FIRST }; // index of the first node that is a frame
 
 struct built {
         unsigned char *bytes;
@@ -18,28 +22,37 @@ struct built {
         struct pg_slot *slot;
         struct pg_module *modules;
         struct pg_cell *cells;
-        struct pg_site_entry *sites;
+        struct pg_node *nodes;
+        struct pg_node_peak *peaks;
+        struct pg_live_block *blocks;
         struct pg_started *journal;
-        struct pg_chunk *chunk;
         struct pg_arena *arena;
 };
 
-/* One process: module 0, cell 1 with 3 allocations of 30 bytes in one cached site, 2 more of them in the
- * table. */
+static void add_node(struct built *b, uint32_t i, uint32_t parent, uint64_t raw, uint64_t count, uint64_t amount)
+{
+        b->nodes[i].place = PG_PLACE(0, raw);
+        b->nodes[i].parent = parent;
+        b->nodes[i].count = count;
+        b->nodes[i].amount = amount;
+}
+
+/* One process: module 0 at 0x1000; main at 0x1100 calls f, which allocates at 0x1200 (3 blocks, 30 bytes) and at 0x1300 (2
+ * blocks, 20 bytes). */
 static int build(void **state)
 {
         struct built *b = calloc(1, sizeof(*b));
-        b->bytes = aligned_alloc(PG_CAPTURE_PAGE,
-                                 (CAPTURE_BYTES + PG_CAPTURE_PAGE - 1) / PG_CAPTURE_PAGE * PG_CAPTURE_PAGE);
-        memset(b->bytes, 0, CAPTURE_BYTES);
+        b->bytes = mmap(NULL, CAPTURE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        assert_ptr_not_equal(b->bytes, MAP_FAILED);
         unsigned char *slot = b->bytes + PG_CAPTURE_PAGE;
         b->header = (struct pg_file_header *)b->bytes;
         b->slot = (struct pg_slot *)slot;
         b->modules = (struct pg_module *)(slot + PG_OFFSET_MODULES);
         b->cells = (struct pg_cell *)(slot + PG_OFFSET_CELLS);
-        b->sites = (struct pg_site_entry *)(slot + PG_OFFSET_SITES);
+        b->nodes = (struct pg_node *)(slot + PG_OFFSET_NODES);
+        b->peaks = (struct pg_node_peak *)(slot + PG_OFFSET_PEAKS);
+        b->blocks = (struct pg_live_block *)(slot + PG_OFFSET_LIVE_BLOCKS);
         b->journal = (struct pg_started *)(slot + PG_OFFSET_JOURNAL);
-        b->chunk = (struct pg_chunk *)(slot + PG_OFFSET_CHUNKS);
         b->arena = pg_arena_create();
         *b->header = (struct pg_file_header){ .magic = PG_CAPTURE_MAGIC,
                                               .version = PG_CAPTURE_VERSION,
@@ -54,10 +67,14 @@ static int build(void **state)
         strcpy(b->slot->program, "/bin/x");
         b->slot->n_modules = 1;
         b->slot->n_cells = 2;
-        b->slot->n_sites = 2;
+        b->slot->n_nodes = PG_NODE_CHUNK;
+        b->slot->nodes_limit = PG_NODES_MAX;
+        b->slot->live_buckets = 2;
+        b->slot->peak = 3;
         b->modules[0].flags = PG_MODULE_MAIN;
         b->modules[0].start = 0x1000;
         b->modules[0].end = 0x2000;
+        b->modules[0].bias = 0x1000;
         strcpy(b->modules[0].path, "/bin/x");
         b->modules[0].ready = 1;
         b->cells[1].solo = 1;
@@ -67,10 +84,10 @@ static int build(void **state)
         b->cells[1].frees = 1;
         b->cells[1].net_bytes = 96;
         b->cells[1].solo_peak_bytes = 120;
-        b->cells[1].sites[7] = (struct pg_cell_site){ 0x1234, PG_PLACE(0, 0x234), 3, 30 };
-        b->sites[1].place = PG_PLACE(0, 0x234);
-        b->sites[1].allocations = 2;
-        b->sites[1].bytes = 20;
+        add_node(b, FIRST, PG_NODE_ROOT, 0x1100, 0, 0);
+        add_node(b, FIRST + 1, FIRST, 0x1200, 3, 30);
+        add_node(b, FIRST + 2, FIRST, 0x1300, 2, 20);
+        b->nodes[FIRST + 2].temporary = 1;
         *state = b;
         return 0;
 }
@@ -79,7 +96,7 @@ static int tear_down(void **state)
 {
         struct built *b = *state;
         pg_arena_destroy(b->arena);
-        free(b->bytes);
+        munmap(b->bytes, CAPTURE_BYTES);
         free(b);
         return 0;
 }
@@ -90,6 +107,25 @@ static struct pg_captured *decode(const struct built *b, size_t size)
         struct pg_error err = { 0 };
         assert_true(pg_capture_decode(b->bytes, size, b->arena, &c, &err));
         return c;
+}
+
+/* The node of p at a place of module 0, the only one there. */
+static const struct pg_captured_node *node_at(const struct pg_captured_process *p, uint64_t address)
+{
+        const struct pg_captured_node *found = NULL;
+        for (size_t i = 1; i < p->n_nodes; i++)
+                if (p->nodes[i].place == PG_PLACE(0, address)) {
+                        assert_null(found);
+                        found = &p->nodes[i];
+                }
+        assert_non_null(found);
+        return found;
+}
+
+static const struct pg_captured_node *pseudo(const struct pg_captured_process *p, uint32_t node)
+{
+        assert_int_equal(p->nodes[node].place, PG_PLACE_PSEUDO(node));
+        return &p->nodes[node];
 }
 
 static void one_process_as_built(void **state)
@@ -104,22 +140,96 @@ static void one_process_as_built(void **state)
         assert_int_equal(p->live_bytes, 96);
         assert_int_equal(p->peak_bytes, 120);
         assert_int_equal(p->peak_uncertainty_bytes, 0);
-        assert_int_equal(p->n_sites, 1); // cache and table are one
-        assert_int_equal(p->sites[0].place, PG_PLACE(0, 0x234));
-        assert_int_equal(p->sites[0].allocations, 5);
-        assert_int_equal(p->sites[0].bytes, 50);
+        const struct pg_captured_node *first = node_at(p, 0x200), *second = node_at(p, 0x300);
+        assert_int_equal(first->count, 3);
+        assert_int_equal(first->amount, 30);
+        assert_int_equal(first->temporary, 0);
+        assert_int_equal(second->count, 2);
+        assert_int_equal(second->temporary, 1);
+        assert_ptr_equal(&p->nodes[first->parent], node_at(p, 0x100));
+        assert_int_equal(node_at(p, 0x100)->parent, 0);
         assert_string_equal(p->modules[0].path, "/bin/x");
 }
 
-static void what_reached_no_site_is_other(void **state)
+static void what_has_no_stack_is_other(void **state)
 {
         struct built *b = *state;
-        b->cells[1].sites[7].pc = 0; // killed while it moved from the cache to the table
+        b->cells[1].allocations = 9; // before attaching, or killed between two additions
+        b->cells[1].allocated_bytes = 70;
         const struct pg_captured_process *p = &decode(b, CAPTURE_BYTES)->processes[0];
-        assert_int_equal(p->n_sites, 2);
-        assert_int_equal(p->sites[1].place, PG_PLACE(PG_MODULE_NONE, 0));
-        assert_int_equal(p->sites[1].allocations, 3);
-        assert_int_equal(p->sites[1].bytes, 30);
+        assert_int_equal(pseudo(p, PG_NODE_OTHER)->count, 4);
+        assert_int_equal(pseudo(p, PG_NODE_OTHER)->amount, 20);
+}
+
+/* Two threads made nodes for the same frames. */
+static void stacks_of_threads_are_joined(void **state)
+{
+        struct built *b = *state;
+        b->slot->n_cells = 3;
+        b->slot->n_nodes = 2 * PG_NODE_CHUNK;
+        add_node(b, PG_NODE_CHUNK, PG_NODE_ROOT, 0x1100, 0, 0);
+        add_node(b, PG_NODE_CHUNK + 1, PG_NODE_CHUNK, 0x1200, 4, 44);
+        const struct pg_captured_process *p = &decode(b, CAPTURE_BYTES)->processes[0];
+        assert_int_equal(node_at(p, 0x200)->count, 7);
+        assert_int_equal(node_at(p, 0x200)->amount, 74);
+        assert_ptr_equal(&p->nodes[node_at(p, 0x200)->parent], node_at(p, 0x100));
+}
+
+/* Live: what is in the table, and each thread's newest block. At the peak: what was there then, freed since or not. */
+static void live_bytes_are_known_by_stack(void **state)
+{
+        struct built *b = *state;
+        b->blocks[3] = (struct pg_live_block){ 0x10000, 64, FIRST + 1, 3 };  // part of the last peak
+        b->blocks[9] = (struct pg_live_block){ 0x20000, 100, FIRST + 2, 4 }; // came after it
+        b->blocks[16] = (struct pg_live_block){ 0x30000, 1, FIRST + 2, 4 };  // behind the table's end
+        b->peaks[FIRST + 2] = (struct pg_node_peak){ 40, 2 * 256, 3, 0 };
+        b->peaks[FIRST + 1] = (struct pg_node_peak){ 99, 9 * 256, 2, 0 }; // of an older peak
+        b->cells[1].last_address = 0x40000;
+        b->cells[1].last_bytes = 24;
+        b->cells[1].last_node = FIRST + 1;
+        b->cells[1].last_peak = 3;
+        b->cells[1].last_pending = 1;
+        b->cells[1].net_bytes = 64 + 100 + 24;
+        b->cells[1].solo_peak_bytes = 1000;
+        const struct pg_captured_process *p = &decode(b, CAPTURE_BYTES)->processes[0];
+        assert_int_equal(node_at(p, 0x200)->live_bytes, 64 + 24);
+        assert_int_equal(node_at(p, 0x200)->live_blocks, 2);
+        assert_int_equal(node_at(p, 0x200)->peak_bytes, 64 + 24);
+        assert_int_equal(node_at(p, 0x300)->live_bytes, 100);
+        assert_int_equal(node_at(p, 0x300)->peak_bytes, 40);
+        assert_int_equal(node_at(p, 0x300)->peak_blocks, 2);
+        assert_int_equal(pseudo(p, PG_NODE_OTHER)->peak_bytes, 1000 - 88 - 40);
+        assert_int_equal(p->quality.live_interval_bytes, 0);
+}
+
+/* A block of a quarter of its window stands for four of its size. */
+static void sampled_blocks_stand_for_others(void **state)
+{
+        struct built *b = *state;
+        b->slot->live_level = 3; // windows of 1024 bytes
+        size_t hits = 0;
+        for (uint64_t i = 0; i < 16; i++) {
+                uint64_t address = 0x100000 + 256 * i;
+                b->blocks[i] = (struct pg_live_block){ address, 256, FIRST + 1, 3 };
+                hits += pg_live_is_hit(address, 256, 3);
+        }
+        const struct pg_captured_process *p = &decode(b, CAPTURE_BYTES)->processes[0];
+        assert_int_equal(hits, 4); // one in each window
+        assert_int_equal(node_at(p, 0x200)->live_bytes, 4096);
+        assert_int_equal(node_at(p, 0x200)->live_blocks, 16);
+        assert_int_equal(p->quality.live_interval_bytes, 1024);
+}
+
+static void sampled_stacks_are_scaled_back(void **state)
+{
+        struct built *b = *state;
+        b->header->stack_interval_bytes = 4096;
+        b->nodes[FIRST + 1].count = PG_SCALE_ONE * 7 / 2;
+        b->nodes[FIRST + 1].amount = PG_SCALE_ONE * 100ull;
+        const struct pg_captured_process *p = &decode(b, CAPTURE_BYTES)->processes[0];
+        assert_int_equal(node_at(p, 0x200)->count, 4);
+        assert_int_equal(node_at(p, 0x200)->amount, 100);
+        assert_int_equal(pseudo(p, PG_NODE_OTHER)->count, 0); // an estimate is not filled up
 }
 
 /* multi: the slot's peak, unless one thread's time before was higher; each cell may hold back the slack. */
@@ -160,49 +270,53 @@ static void started_programs_without_an_image_are_gaps(void **state)
         assert_int_equal(decode(b, CAPTURE_BYTES)->n_gaps, 4);
 }
 
-static void samples_merge_by_place(void **state)
+static void samples_are_counted_by_stack(void **state)
 {
         struct built *b = *state;
         b->header->mode = PG_MODE_SAMPLE;
-        b->slot->n_chunks = 2; // the second is not ready
-        b->chunk->ready = 1;
-        unsigned char *at = (unsigned char *)(b->chunk + 1);
-        for (uint64_t i = 0; i < 3; i++, at += 24) {
-                struct pg_sample_record r = { .bytes = 24, .n_frames = 1, .weight_ns = 1000 + i };
-                pg_place place = PG_PLACE(0, i == 1 ? 0x300 : 0x200);
-                memcpy(at, &r, sizeof(r));
-                memcpy(at + sizeof(r), &place, sizeof(place));
-        }
-        b->chunk->used = 72;
+        add_node(b, FIRST + 3, PG_NODE_TRUNCATED, 0x1400, 5, 5000);
+        add_node(b, FIRST + 4, PG_NODE_UNKNOWN, 0x1500, 6, 6000);
+        add_node(b, FIRST + 5, FIRST + 4, 0x1600, 1, 1000);
+        b->nodes[PG_NODE_TRUNCATED].place = PG_PLACE_PSEUDO(PG_NODE_TRUNCATED);
+        b->nodes[PG_NODE_UNKNOWN].place = PG_PLACE_PSEUDO(PG_NODE_UNKNOWN);
         const struct pg_captured_process *p = &decode(b, CAPTURE_BYTES)->processes[0];
-        assert_int_equal(p->sample_count, 3);
-        assert_int_equal(p->sample_weight_ns, 3003);
-        assert_int_equal(p->n_samples, 2);
-        assert_int_equal(p->samples[0].weight_ns, 2002);
-        assert_int_equal(p->samples[0].samples, 2);
-        b->chunk->used = 73; // half a record more: what came before counts
-        struct pg_captured *c = decode(b, CAPTURE_BYTES);
-        assert_int_equal(c->processes[0].sample_count, 3);
-        assert_int_equal(c->n_damaged, 1);
+        assert_int_equal(p->sample_count, 3 + 2 + 5 + 6 + 1);
+        assert_int_equal(p->sample_weight_ns, 30 + 20 + 5000 + 6000 + 1000);
+        assert_int_equal(p->quality.truncated, 5);
+        assert_int_equal(p->quality.unknown, 7);
+        assert_ptr_equal(&p->nodes[node_at(p, 0x400)->parent], pseudo(p, PG_NODE_TRUNCATED));
 }
 
 static void damage_is_counted_and_left_out(void **state)
 {
         struct built *b = *state;
-        b->sites[1].place = PG_PLACE(200, 5); // no such module
+        b->nodes[FIRST + 2].place = PG_PLACE(200, 5); // no such module
         memcpy(b->modules[0].path, "/a\n\xff\xc3\xa9", 7);
         struct pg_captured *c = decode(b, CAPTURE_BYTES);
         assert_int_equal(c->n_damaged, 1);
         assert_string_equal(c->processes[0].modules[0].path, "/a??\xc3\xa9");
+        add_node(b, FIRST + 2, FIRST + 9, 0x1300, 2, 20); // a parent that comes later
+        c = decode(b, CAPTURE_BYTES);
+        assert_int_equal(c->n_damaged, 1);
+        assert_int_equal(pseudo(&c->processes[0], PG_NODE_OTHER)->count, 2);
+        b->blocks[0] = (struct pg_live_block){ 0x10000, 64, PG_NODES_MAX, 1 };
+        assert_int_equal(decode(b, CAPTURE_BYTES)->n_damaged, 2);
         b->slot->state = 77;
         c = decode(b, CAPTURE_BYTES);
         assert_int_equal(c->n_processes, 0);
         assert_int_equal(c->n_damaged, 1);
-        b->slot->state = PG_SLOT_RUNNING;
-        b->slot->n_modules = b->slot->n_cells = b->slot->n_sites = UINT32_MAX; // may run past their limits
-        c = decode(b, CAPTURE_BYTES);
+}
+
+static void counts_may_run_past_their_limits(void **state)
+{
+        struct built *b = *state;
+        b->slot->n_modules = b->slot->n_cells = UINT32_MAX;
+        struct pg_captured *c = decode(b, CAPTURE_BYTES);
         assert_int_equal(c->processes[0].n_modules, PG_MODULES_MAX);
         assert_int_equal(c->processes[0].allocations, 5);
+        b->slot->nodes_limit = PG_NODE_CHUNK; // all that could be mapped
+        b->slot->n_nodes = UINT32_MAX;
+        assert_int_equal(node_at(&decode(b, CAPTURE_BYTES)->processes[0], 0x200)->count, 3);
 }
 
 static void every_length_is_read(void **state)
@@ -213,7 +327,7 @@ static void every_length_is_read(void **state)
         assert_false(pg_capture_decode(b->bytes, sizeof(struct pg_file_header) - 1, b->arena, &c, &err));
         assert_int_equal(err.code, PG_EDATA);
         assert_int_equal(decode(b, sizeof(struct pg_file_header))->n_processes, 0);
-        for (size_t size = PG_CAPTURE_PAGE; size < CAPTURE_BYTES; size += 40961)
+        for (size_t size = PG_CAPTURE_PAGE; size < CAPTURE_BYTES; size += 4096 * 9001 + 1)
                 assert_true(decode(b, size)->n_processes <= 1);
 }
 
@@ -238,10 +352,19 @@ static void another_header_is_refused(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(one_process_as_built),      TEST(what_reached_no_site_is_other),
-                TEST(the_peak_of_several_cells), TEST(started_programs_without_an_image_are_gaps),
-                TEST(samples_merge_by_place),    TEST(damage_is_counted_and_left_out),
-                TEST(every_length_is_read),      TEST(another_header_is_refused),
+                TEST(one_process_as_built),
+                TEST(what_has_no_stack_is_other),
+                TEST(stacks_of_threads_are_joined),
+                TEST(live_bytes_are_known_by_stack),
+                TEST(sampled_blocks_stand_for_others),
+                TEST(sampled_stacks_are_scaled_back),
+                TEST(the_peak_of_several_cells),
+                TEST(started_programs_without_an_image_are_gaps),
+                TEST(samples_are_counted_by_stack),
+                TEST(damage_is_counted_and_left_out),
+                TEST(counts_may_run_past_their_limits),
+                TEST(every_length_is_read),
+                TEST(another_header_is_refused),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,11 +111,48 @@ static void what_is_not_said_has_the_documented_default(void **state)
         assert_string_equal(w->cwd, ".");
         assert_null(w->env);
         assert_null(w->stdin_path);
+        assert_null(w->allocator_wrappers);
         assert_false(c->benchmarks[0].names_metrics);
         for (int i = 0; i < PG_METRIC_COUNT; i++) {
                 assert_int_equal(w->metrics[i], pg_metrics[i].on_by_default);
                 assert_false(c->thresholds.set[i] || c->benchmarks[0].thresholds.set[i]);
         }
+}
+
+static void assert_wrappers(const struct pg_config *c, size_t benchmark, const char *const *want)
+{
+        const char *const *got = c->benchmarks[benchmark].workload.allocator_wrappers;
+        assert_non_null(got);
+        for (; *want; got++, want++) {
+                assert_non_null(*got);
+                assert_string_equal(*got, *want);
+        }
+        assert_null(*got);
+}
+
+static void wrappers_of_the_file_and_the_benchmark_add_up(void **state)
+{
+        (void)state;
+        PG_AUTO_CONFIG struct pg_config *c =
+                parse_as("perfgate.json", "{\"benchmarks\":["
+                                          "{\"name\":\"a\",\"command\":[\"x\"]},"
+                                          "{\"name\":\"b\",\"command\":[\"x\"],"
+                                          "\"allocator_wrappers\":[\"own_*\",\"pool_new\",\"last\"]}],"
+                                          "\"allocator_wrappers\":[\"pool_new\",\"*_alloc\"]}");
+        assert_wrappers(c, 0, (const char *const[]){ "pool_new", "*_alloc", NULL });
+        assert_wrappers(c, 1, (const char *const[]){ "pool_new", "*_alloc", "own_*", "last", NULL });
+}
+
+static void wrappers_of_one_benchmark_are_its_own(void **state)
+{
+        (void)state;
+        PG_AUTO_CONFIG struct pg_config *c = parse_as("perfgate.json", "{\"benchmarks\":["
+                                                                       "{\"name\":\"a\",\"command\":[\"x\"],"
+                                                                       "\"allocator_wrappers\":[\"own_*\"]},"
+                                                                       "{\"name\":\"b\",\"command\":[\"x\"],"
+                                                                       "\"allocator_wrappers\":[]}]}");
+        assert_wrappers(c, 0, (const char *const[]){ "own_*", NULL });
+        assert_null(c->benchmarks[1].workload.allocator_wrappers);
 }
 
 /* By hand. Folder of the file, cwd and program as written; cwd, program and standard input as they come out.
@@ -217,6 +254,8 @@ int main(void)
                 cmocka_unit_test(the_documented_example_means_what_it_says),
                 cmocka_unit_test(the_documented_limits_mean_what_they_say),
                 cmocka_unit_test(what_is_not_said_has_the_documented_default),
+                cmocka_unit_test(wrappers_of_the_file_and_the_benchmark_add_up),
+                cmocka_unit_test(wrappers_of_one_benchmark_are_its_own),
                 cmocka_unit_test(paths_are_relative_to_the_folder_of_the_file),
                 cmocka_unit_test(what_is_no_readable_file_is_named),
                 cmocka_unit_test(large_configurations_end),

@@ -83,6 +83,36 @@ static void the_text_names_the_cause(void **state)
         assert_non_null(strstr(doubt_about(p, 10000, 0), "took the sampler's signal"));
 }
 
+/* 10,000 samples of 1 ms: 2 % and five samples more may be lost, 10,000 / 0.98 * 0.02 + 5 = 209 and some. */
+static void few_samples_may_be_lost(void **state)
+{
+        (void)state;
+        struct pg_captured_process p = sampled(10000, true);
+        p.lost_weight_ns = 209ull * MS;
+        assert_null(doubt_about(p, 10000, 0));
+        p.lost_weight_ns = 212ull * MS;
+        assert_non_null(strstr(doubt_about(p, 10000, 0), "2.1 % of the CPU time was sampled but lost"));
+}
+
+/* Of 10,000 samples 205 may be without a function; that callers are missing does not matter. */
+static void few_samples_may_be_nobodys(void **state)
+{
+        (void)state;
+        struct pg_captured_process p = sampled(10000, true);
+        struct pg_captured_node nodes[] = {
+                { 0 },
+                { .parent = 0, .place = PG_PLACE_PSEUDO(PG_NODE_OTHER), .count = 105 },
+                { .parent = 0, .place = PG_PLACE_PSEUDO(PG_NODE_UNKNOWN), .count = 100 },
+                { .parent = 2, .place = PG_PLACE(0, 0x1000), .count = 9795 },
+        };
+        p.nodes = nodes;
+        p.n_nodes = 4;
+        p.quality.unknown = 9895;
+        assert_null(doubt_about(p, 10000, 0));
+        nodes[1].count++;
+        assert_non_null(strstr(doubt_about(p, 10000, 0), "2.1 % of the samples have no function"));
+}
+
 static void the_clock_is_named(void **state)
 {
         (void)state;
@@ -149,6 +179,8 @@ int main(void)
                 cmocka_unit_test(what_is_missing_shows),
                 cmocka_unit_test(events_need_not_see_system_time),
                 cmocka_unit_test(the_text_names_the_cause),
+                cmocka_unit_test(few_samples_may_be_lost),
+                cmocka_unit_test(few_samples_may_be_nobodys),
                 cmocka_unit_test(the_clock_is_named),
                 cmocka_unit_test(engines_are_found_by_name),
                 cmocka_unit_test(the_agent_engine_says_what_the_target_needs),

@@ -5,6 +5,7 @@
 #include "tests/unit/assert_near.h"
 
 #include <link.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -119,16 +120,59 @@ static void places_get_names(void **state)
         const struct pg_captured_process p = { .modules = &self, .n_modules = 1 };
         uint32_t known = intern(module_of(&p, 0), (uint64_t)(uintptr_t)a_known_place - bias);
         uint32_t missing = intern(module_of(&process, 0), 0x123);
-        uint32_t rest = intern(module_of(&p, PG_MODULE_NONE), 0);
+        uint32_t pseudo = 0;
+        assert_true(pg_code_map_add_pseudo(map, &pseudo, &err));
+        uint32_t rest = intern(pseudo, PG_NODE_OTHER), cut = intern(pseudo, PG_NODE_TRUNCATED);
         uint32_t compiled = intern(module_of(&p, PG_MODULE_NONE), 0xabc);
-        assert_true(pg_code_map_symbolize(map, &err));
+        assert_true(pg_code_map_symbolize(map, NULL, &err));
         assert_string_equal(pg_code_map_point(map, known)->function, "a_known_place");
         assert_string_equal(pg_code_map_point(map, known)->module_name, "test_code_map");
         assert_string_equal(pg_code_map_point(map, missing)->function, "libfirst.so+0x123");
         assert_string_equal(pg_code_map_point(map, missing)->module_name, "libfirst.so");
         assert_string_equal(pg_code_map_point(map, rest)->function, "[other]");
         assert_string_equal(pg_code_map_point(map, rest)->module_name, "");
+        assert_string_equal(pg_code_map_point(map, cut)->function, "[truncated]");
         assert_string_equal(pg_code_map_point(map, compiled)->function, "[no file]");
+}
+
+/* Code of a process that wrote down what its compiler made; this very process, so that the file is there. */
+static void code_of_a_jit_compiler_gets_names(void **state)
+{
+        (void)state;
+        char path[64];
+        snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
+        FILE *f = fopen(path, "w");
+        assert_non_null(f);
+        fputs("7f0000001000 100 JS:*fib /srv/app.js:3:5\n", f);
+        fclose(f);
+        const struct pg_captured_process p = { .pid = getpid() };
+        const struct pg_captured_process nobody = { .pid = 0 };
+        uint32_t jit = module_of(&p, PG_MODULE_NONE), none = module_of(&nobody, PG_MODULE_NONE);
+        uint32_t fib = intern(jit, 0x7f0000001080), stub = intern(jit, 0x7f0000009000), nameless = intern(none, 0x1080);
+        bool named = pg_code_map_symbolize(map, NULL, &err);
+        unlink(path);
+        assert_true(named);
+        assert_string_equal(pg_code_map_point(map, fib)->function, "fib");
+        assert_string_equal(pg_code_map_point(map, fib)->module_name, "[jit]");
+        assert_string_equal(pg_code_map_point(map, fib)->where.frames[0].file, "/srv/app.js");
+        assert_int_equal(pg_code_map_point(map, fib)->where.frames[0].line, 3);
+        assert_string_equal(pg_code_map_point(map, stub)->function, "[no file]");
+        assert_string_equal(pg_code_map_point(map, nameless)->function, "[no file]");
+        assert_string_equal(pg_code_map_point(map, nameless)->module_name, "");
+}
+
+/* What nobody marked is not looked up. */
+static void only_marked_points_get_names(void **state)
+{
+        (void)state;
+        uint32_t a = module_of(&process, 0), b = module_of(&process, 1);
+        uint32_t points[4] = { intern(a, 1), intern(b, 2), intern(a, 3), intern(b, 4) };
+        const uint8_t marks[4] = { 0, 1, 1, 0 };
+        assert_true(pg_code_map_symbolize(map, marks, &err));
+        assert_null(pg_code_map_point(map, points[0])->function);
+        assert_string_equal(pg_code_map_point(map, points[1])->function, "main+0x2");
+        assert_string_equal(pg_code_map_point(map, points[2])->function, "libfirst.so+0x3");
+        assert_null(pg_code_map_point(map, points[3])->function);
 }
 
 /* The program is the first mapping although its points come last; addresses are the first process's. */
@@ -138,7 +182,7 @@ static void the_program_is_exported_first(void **state)
         uint32_t library = intern(module_of(&process, 0), 0x10), location;
         assert_true(pg_code_map_add_program(map, &process, &err));
         uint32_t none = intern(module_of(&process, PG_MODULE_NONE), 0x77);
-        assert_true(pg_code_map_symbolize(map, &err));
+        assert_true(pg_code_map_symbolize(map, NULL, &err));
         struct pg_profile_builder *b = pg_profile_builder_create(PG_PROFILE_CPU, 1000);
         struct pg_profile *p = NULL;
         const int64_t values[2] = { 1, 1000 };
@@ -168,6 +212,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(one_file_is_one_module, setup, teardown),
                 cmocka_unit_test_setup_teardown(points_are_found_again, setup, teardown),
                 cmocka_unit_test_setup_teardown(places_get_names, setup, teardown),
+                cmocka_unit_test_setup_teardown(code_of_a_jit_compiler_gets_names, setup, teardown),
+                cmocka_unit_test_setup_teardown(only_marked_points_get_names, setup, teardown),
                 cmocka_unit_test_setup_teardown(the_program_is_exported_first, setup, teardown),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -202,6 +202,29 @@ static const struct pg_top_row *find_row(const struct pg_top_row *rows, size_t n
         return NULL;
 }
 
+/* Two processes in one function, 30 ms and 70 ms. */
+static void tags_choose_a_process(void **state)
+{
+        (void)state;
+        struct pg_error err = { 0 };
+        int32_t m;
+        struct pg_profile *p = NULL;
+        struct pg_profile_builder *b = pg_profile_builder_create(PG_PROFILE_CPU, 1 * MS);
+        assert_true(pg_profile_add_mapping(b, 0x1000, 0x2000, "/bin/a", "", &m, &err));
+        uint32_t f = add_place(b, m, 0x1100, "busy", NULL);
+        assert_true(pg_profile_add_labelled(b, &f, 1, (int64_t[]){ 30, 30 * MS }, "sh/1", &err));
+        assert_true(pg_profile_add_labelled(b, &f, 1, (int64_t[]){ 70, 70 * MS }, "jq/1", &err));
+        assert_true(pg_profile_finish(b, 1, 100 * MS, &p, &err));
+        pg_profile_builder_destroy(b);
+        save(p, "tags.pb.gz");
+        PG_AUTO_FREE char *all = run_go("tool pprof -top tags.pb.gz", true);
+        assert_non_null(strstr(all, " 100ms   100%   100%      100ms   100%  busy"));
+        PG_AUTO_FREE char *one = run_go("tool pprof -top -tagfocus=process=sh/1 tags.pb.gz", true);
+        assert_non_null(strstr(one, "30ms 30.00% 30.00%       30ms 30.00%  busy"));
+        PG_AUTO_FREE char *tags = run_go("tool pprof -tags tags.pb.gz", true);
+        assert_non_null(strstr(tags, "jq/1"));
+}
+
 static void go_cpu_profiles_are_read(void **state)
 {
         (void)state;
@@ -266,6 +289,7 @@ int main(void)
                 cmocka_unit_test(values_beyond_32_bits_survive),
                 cmocka_unit_test(a_heap_profile_without_symbols_is_read_without_a_complaint),
                 cmocka_unit_test(a_profile_without_samples_is_legal),
+                cmocka_unit_test(tags_choose_a_process),
                 cmocka_unit_test(go_cpu_profiles_are_read),
                 cmocka_unit_test(go_heap_profiles_are_read),
                 cmocka_unit_test(a_go_profile_that_we_write_again_says_the_same),

@@ -101,7 +101,7 @@ static void equal_profiles_give_equal_bytes(void **state)
         PG_AUTO_FREE char *b = format(q, &m);
         assert_int_equal(n, m);
         assert_memory_equal(a, b, n);
-        assert_memory_equal(a, "\x1f\x8b\x08\0\0\0\0\0\0\xff", 10); // RFC 1952: no name, no time, no system
+        assert_memory_equal(a, "\x1f\x8b\x08\0\0\0\0\0\4\xff", 10); // RFC 1952: no name, no time, fastest, no system
 }
 
 /* Three places of two modules and their samples, added forwards or backwards. */
@@ -190,13 +190,76 @@ static void sums_that_do_not_fit_are_an_error(void **state)
         struct pg_error err = { 0 };
         struct pg_profile_builder *b = pg_profile_builder_create(PG_PROFILE_CPU, 1);
         uint32_t l = add_place(b, -1, 1, "f", NULL);
+        struct pg_profile *p = NULL;
         assert_true(pg_profile_add_sample(b, &l, 1, (int64_t[]){ 1, INT64_MAX }, &err));
-        assert_false(pg_profile_add_sample(b, &l, 1, (int64_t[]){ 1, 1 }, &err));
-        assert_int_equal(err.code, PG_EDATA);
-        err = (struct pg_error){ 0 };
         assert_false(pg_profile_add_sample(b, &l, 0, (int64_t[]){ 1, 1 }, &err));
         assert_int_equal(err.code, PG_EDATA);
+        err = (struct pg_error){ 0 };
+        assert_true(pg_profile_add_sample(b, &l, 1, (int64_t[]){ 1, 1 }, &err));
+        assert_false(pg_profile_finish(b, 0, 0, &p, &err));
+        assert_int_equal(err.code, PG_EDATA);
         pg_profile_builder_destroy(b);
+}
+
+/* main -> (parse with skip inlined), in two processes and without one; "a;b" has a sign that folded stacks use. */
+static struct pg_profile *make_labelled(void)
+{
+        struct pg_error err = { 0 };
+        int32_t m;
+        struct pg_profile *p = NULL;
+        struct pg_profile_builder *b = pg_profile_builder_create(PG_PROFILE_CPU, 1);
+        assert_true(pg_profile_add_mapping(b, 0x1000, 0x2000, "/bin/a", "", &m, &err));
+        uint32_t stack[2] = { add_place(b, m, 0x1100, "skip", "parse"), add_place(b, m, 0x1200, "main", NULL) };
+        uint32_t odd = add_place(b, m, 0x1300, "a;b", NULL);
+        static const char *const processes[] = { "sh/2", NULL, "sh/1", "sh/2" };
+        for (int i = 0; i < 4; i++) {
+                const int64_t values[] = { 1, 10 << i };
+                assert_true(pg_profile_add_labelled(b, stack, 2, values, processes[i], &err));
+        }
+        assert_true(pg_profile_add_sample(b, &odd, 1, (int64_t[]){ 1, 7 }, &err));
+        assert_true(pg_profile_add_sample(b, &stack[1], 1, (int64_t[]){ 1, 0 }, &err));
+        assert_true(pg_profile_finish(b, 0, 0, &p, &err));
+        pg_profile_builder_destroy(b);
+        return p;
+}
+
+static void samples_of_processes_stay_apart(void **state)
+{
+        (void)state;
+        struct pg_error err = { 0 };
+        size_t len;
+        PG_AUTO_PROFILE struct pg_profile *p = make_labelled();
+        PG_AUTO_PROFILE struct pg_profile *q = NULL;
+        PG_AUTO_FREE char *bytes = format(p, &len);
+        if (!pg_pprof_parse(bytes, len, &q, &err))
+                fail_msg("%s", err.text);
+        static const struct {
+                const char *process;
+                int64_t value;
+        } want[] = { { NULL, 0 }, { NULL, 20 }, { "sh/1", 40 }, { "sh/2", 90 }, { NULL, 7 } }; // 90 is 10 + 80
+        assert_int_equal(q->n_samples, 5);
+        for (size_t i = 0; i < 5; i++) {
+                if (want[i].process)
+                        assert_string_equal(q->samples[i].process, want[i].process);
+                else
+                        assert_null(q->samples[i].process);
+                assert_int_equal(q->samples[i].values[1], want[i].value);
+        }
+}
+
+static void folded_stacks_are_lines(void **state)
+{
+        (void)state;
+        struct pg_error err = { 0 };
+        PG_AUTO_PROFILE struct pg_profile *p = make_labelled();
+        PG_AUTO_BUF struct pg_buf out = { 0 };
+        assert_true(pg_folded_format(p, 1, &out, &err));
+        assert_string_equal(out.data, "main;parse;skip 20\n"
+                                      "sh/1;main;parse;skip 40\n"
+                                      "sh/2;main;parse;skip 90\n"
+                                      "a:b 7\n");
+        assert_false(pg_folded_format(p, 2, &out, &err));
+        assert_int_equal(err.code, PG_EUSAGE);
 }
 
 /* ---- the check, on one damage at a time ---- */
@@ -450,6 +513,8 @@ int main(void)
                 cmocka_unit_test(bytes_that_are_not_text_are_written_as_escapes),
                 cmocka_unit_test(a_mapping_holds_its_addresses),
                 cmocka_unit_test(sums_that_do_not_fit_are_an_error),
+                cmocka_unit_test(samples_of_processes_stay_apart),
+                cmocka_unit_test(folded_stacks_are_lines),
                 cmocka_unit_test(the_check_finds_what_consumers_would_show_wrong),
                 cmocka_unit_test(top_has_self_and_total_of_each_function),
                 cmocka_unit_test(recursion_counts_once_and_addresses_stand_alone),

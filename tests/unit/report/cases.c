@@ -84,6 +84,44 @@ static void make_fail(struct report_case *c)
         add_quiet(c, "jq-keys");
 }
 
+/* A site of "bench" with all of its values; one block each 64 bytes stands for the live ones. */
+static void add_live_site(struct pg_snapshot *s, struct pg_measurement *m, const struct pg_site *site)
+{
+        made_site(s, m, site->function, site->file, site->line, site->allocations, site->allocated_bytes);
+        m->sites[m->n_sites - 1] = *site;
+        m->sites[m->n_sites - 1].module = "bench";
+        m->site_quality =
+                (struct pg_site_quality){ .rule = "r", .has_live = true, .live_interval_bytes = 64 };
+}
+
+/* Red: more allocations, most of them freed at once; a higher peak by call sites that are estimates; and a
+ * benchmark whose baseline is too old to know where live bytes came from. */
+static void make_live(struct report_case *c)
+{
+        struct pg_measurement *b, *h = both(c, "parse-large", &b);
+        made_series(c->base, b, PG_ALLOCATIONS, 12000, 12000);
+        made_series(c->head, h, PG_ALLOCATIONS, 18000, 18000);
+        made_series(c->base, b, PG_PEAK_HEAP, 3145728, 3145728);
+        made_series(c->head, h, PG_PEAK_HEAP, 4194304, 4194304);
+        add_live_site(c->base, b,
+                      &(struct pg_site){ "keep", NULL, "/src/app/keep.c", 20, 4000, 2560000, 0, 3000000, 0 });
+        add_live_site(c->head, h,
+                      &(struct pg_site){ "keep", NULL, "/src/app/keep.c", 20, 4000, 3560000, 0, 4000000, 0 });
+        add_live_site(
+                c->base, b,
+                &(struct pg_site){ "to_text", NULL, "/src/app/text.c", 61, 8000, 512000, 7900, 9000, 0 });
+        add_live_site(
+                c->head, h,
+                &(struct pg_site){ "to_text", NULL, "/src/app/text.c", 61, 14000, 896000, 13900, 9000, 0 });
+        h = both(c, "sqlite-load", &b);
+        made_series(c->base, b, PG_PEAK_HEAP, 3145728, 3145728);
+        made_series(c->head, h, PG_PEAK_HEAP, 4194304, 4194304);
+        made_site(c->base, b, "sqlite3_step", "/src/app/vdbe.c", 20, 4000, 2560000);
+        add_live_site(
+                c->head, h,
+                &(struct pg_site){ "sqlite3_step", NULL, "/src/app/vdbe.c", 20, 4000, 2560000, 0, 9, 0 });
+}
+
 /* Yellow: time, a collapsed metric, a benchmark that is new and one that is gone. */
 static void make_warn(struct report_case *c)
 {
@@ -169,6 +207,7 @@ struct report_case report_cases[] = {
         { .name = "pass", .make = make_pass },
         { .name = "pass_one", .make = make_pass_one },
         { .name = "fail", .make = make_fail },
+        { .name = "live", .make = make_live },
         { .name = "warn", .make = make_warn },
         { .name = "inconclusive", .make = make_inconclusive },
         { .name = "unavailable", .make = make_unavailable },

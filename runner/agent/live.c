@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+/*
+ * live.c - the table of live blocks, in shared memory: what is in it when the process ends, however it ends,
+ * lives at the end.
+ *
+ * Neighbours in the heap have neighbouring buckets. Places are
+ * claimed and given back by atomic operations on the address, so any thread may free any block. When the table
+ * fills up the level rises, and who raised it takes out what is in the sample no more; a block that slips in
+ * meanwhile is seen by the reader to be none.
+ */
+#include "runner/agent/live.h"
+
+enum { FULL_EIGHTHS = 5 };
+
+/* While one thread allocates, what other threads must see in one piece can be done in two. */
+static bool is_alone(void)
+{
+        return !atomic_load_explicit(&agent.slot->multi, memory_order_relaxed);
+}
+
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+        if (is_alone())
+                atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                                      memory_order_relaxed);
+        else
+                atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* ---- what was live at the peak ---- */
+
+static void start_peak(struct pg_node_peak *n, uint32_t peak)
+{
+        uint32_t seen = atomic_load_explicit(&n->peak, memory_order_relaxed);
+        if (seen == peak || !atomic_compare_exchange_strong_explicit(&n->peak, &seen, peak, memory_order_relaxed,
+                                                                     memory_order_relaxed))
+                return;
+        atomic_store_explicit(&n->bytes, 0, memory_order_relaxed);
+        atomic_store_explicit(&n->blocks_256ths, 0, memory_order_relaxed);
+}
+
+/* A block of the sample is freed. */
+static void leave_peak(uint32_t node, uint32_t first_peak, uint64_t address, uint64_t bytes)
+{
+        uint32_t peak = atomic_load_explicit(&agent.slot->peak, memory_order_relaxed);
+        if (first_peak > peak)
+                return;
+        struct pg_node_peak *n = &agent.peaks[node];
+        double p = pg_live_probability(address, bytes, live_level());
+        start_peak(n, peak);
+        add(&n->bytes, (uint64_t)((double)bytes / p + 0.5));
+        add(&n->blocks_256ths, (uint64_t)(256 / p + 0.5));
+}
+
+/* ---- the table ---- */
+
+static void count_blocks(uint32_t change)
+{
+        _Atomic uint32_t *n = &agent.slot->live_blocks;
+        if (is_alone())
+                atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + change, memory_order_relaxed);
+        else
+                atomic_fetch_add_explicit(n, change, memory_order_relaxed);
+}
+
+static bool exchange(struct pg_live_block *b, uint64_t expected, uint64_t address)
+{
+        if (!is_alone())
+                return atomic_compare_exchange_strong_explicit(&b->address, &expected, address, memory_order_acq_rel,
+                                                               memory_order_relaxed);
+        atomic_store_explicit(&b->address, address, memory_order_relaxed);
+        return true;
+}
+
+static struct pg_live_block *find(uint64_t address)
+{
+        for (uint32_t which = 0; which < PG_LIVE_CHOICES; which++) {
+                struct pg_live_block *b = live_bucket(address, which);
+                for (uint32_t i = 0; i < PG_LIVE_BUCKET; i++)
+                        if (atomic_load_explicit(&b[i].address, memory_order_relaxed) == address)
+                                return &b[i];
+        }
+        return NULL;
+}
+
+static struct pg_live_block *claim(uint64_t address)
+{
+        for (uint32_t which = 0; which < PG_LIVE_CHOICES; which++) {
+                struct pg_live_block *b = live_bucket(address, which);
+                for (uint32_t i = 0; i < PG_LIVE_BUCKET; i++)
+                        if (atomic_load_explicit(&b[i].address, memory_order_relaxed) == 0 &&
+                            exchange(&b[i], 0, address))
+                                return &b[i];
+        }
+        return NULL;
+}
+
+/* False: it is gone already. */
+static bool take_out(struct pg_live_block *b, uint64_t address)
+{
+        if (!exchange(b, address, 0))
+                return false;
+        count_blocks(-1u);
+        return true;
+}
+
+/* ---- the level ---- */
+
+static bool is_full(void)
+{
+        uint32_t places = (agent.live_mask + 1) * PG_LIVE_BUCKET;
+        return atomic_load_explicit(&agent.slot->live_blocks, memory_order_relaxed) > places / 8 * FULL_EIGHTHS;
+}
+
+/* One level up. O(table), which then takes some three quarters of a table of new blocks to fill again. */
+static void raise_level(void)
+{
+        uint32_t level = live_level();
+        if (level == PG_LIVE_LEVEL_MAX ||
+            !atomic_compare_exchange_strong_explicit(&agent.slot->live_level, &level, level + 1, memory_order_acq_rel,
+                                                     memory_order_relaxed))
+                return;
+        for (size_t i = 0, n = ((size_t)agent.live_mask + 1) * PG_LIVE_BUCKET; i < n; i++) {
+                struct pg_live_block *b = &agent.live_blocks[i];
+                uint64_t address = atomic_load_explicit(&b->address, memory_order_acquire);
+                uint64_t bytes = atomic_load_explicit(&b->bytes, memory_order_relaxed);
+                if (address && !pg_live_is_hit(address, bytes, level + 1))
+                        take_out(b, address);
+        }
+}
+
+/* ---- blocks ---- */
+
+void live_settle(struct pg_cell *c)
+{
+        uint64_t address = atomic_load_explicit(&c->last_address, memory_order_relaxed);
+        c->last_pending = 0;
+        if (is_full())
+                raise_level();
+        if (!pg_live_is_hit(address, c->last_bytes, live_level()))
+                return;
+        struct pg_live_block *b = claim(address);
+        if (!b) {
+                atomic_fetch_add_explicit(&agent.slot->live_lost, 1, memory_order_relaxed);
+                return;
+        }
+        atomic_store_explicit(&b->bytes, c->last_bytes, memory_order_relaxed);
+        atomic_store_explicit(&b->peak, c->last_peak, memory_order_relaxed);
+        atomic_store_explicit(&b->node, c->last_node, memory_order_release);
+        count_blocks(1);
+}
+
+void live_forget_newest(struct pg_cell *c)
+{
+        c->last_pending = 0;
+        leave_peak(c->last_node, c->last_peak, atomic_load_explicit(&c->last_address, memory_order_relaxed),
+                   c->last_bytes);
+}
+
+void live_remove(uint64_t address, uint64_t bytes)
+{
+        struct pg_live_block *b = find(address);
+        if (!b)
+                return;
+        uint32_t node = atomic_load_explicit(&b->node, memory_order_acquire);
+        uint32_t peak = atomic_load_explicit(&b->peak, memory_order_relaxed);
+        if (take_out(b, address) && node < PG_NODES_MAX)
+                leave_peak(node, peak, address, bytes);
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+/*
+ * rules.c - from the loader's tables to rules, when an address turns up for the first time.
+ *
+ * Frame pointers are followed only where no unwind information exists.
+ */
+#include "runner/agent/rules.h"
+
+#include <dlfcn.h>
+#include <link.h>
+
+#include "runner/agent/bounds.h"
+#include "runner/agent/modules.h"
+#include "runner/unwind/cfi.h"
+
+_Atomic uint64_t rules_short[1 << RULES_BITS];
+
+static struct pg_rule_entry entries[1 << RULES_BITS];
+
+static pg_rule chain_rule(void)
+{
+        return pg_rule_pack((struct pg_rule_parts){
+                .cfa = PG_CFA_CHAIN, .cfa_offset = 16, .bp = PG_BP_AT_CFA, .bp_offset = -16 });
+}
+
+static pg_rule rule_of_module(const struct dl_find_object *o, uint64_t address)
+{
+        if (!o->dlfo_eh_frame)
+                return pg_rule_stop(PG_STOP_NO_CFI);
+        const struct pg_cfi cfi = {
+                .bytes = o->dlfo_map_start,
+                .address = (uintptr_t)o->dlfo_map_start,
+                .size = (size_t)((uintptr_t)o->dlfo_map_end - (uintptr_t)o->dlfo_map_start),
+                .hdr_address = (uintptr_t)o->dlfo_eh_frame,
+        };
+        return pg_cfi_rule(&cfi, address);
+}
+
+static bool has_no_cfi(pg_rule rule)
+{
+        return pg_rule_cfa(rule) == PG_CFA_STOP && pg_rule_why(rule) == PG_STOP_NO_CFI;
+}
+
+static pg_rule rule_without_cfi(uint64_t address)
+{
+        return pg_cfi_is_signal_return((const uint8_t *)(uintptr_t)address, 9)
+                       ? pg_rule_pack((struct pg_rule_parts){ .cfa = PG_CFA_SIGNAL })
+                       : chain_rule();
+}
+
+static pg_rule find(void *unused, uint64_t address)
+{
+        (void)unused;
+        struct dl_find_object o;
+        if (_dl_find_object((void *)(uintptr_t)address, &o) != 0) // generated code
+                return pg_rule_with_owner(chain_rule(), PG_MODULE_NONE);
+        pg_rule rule = rule_of_module(&o, address);
+        return pg_rule_with_owner(has_no_cfi(rule) ? rule_without_cfi(address) : rule, agent_module(&o));
+}
+
+static bool switch_stack(void *unused, uint64_t sp, struct pg_stack *s)
+{
+        (void)unused;
+        bounds_foreign(s, sp);
+        return true;
+}
+
+struct pg_unwinder rules_all = {
+        .cache = { entries, RULES_BITS },
+        .find = find,
+        .switch_stack = switch_stack,
+};
+
+/* The short form of a rule, 0 when it has none. */
+static uint32_t shorten(pg_rule rule)
+{
+        int64_t offset = pg_rule_cfa_offset(rule), below = -pg_rule_bp_offset(rule);
+        bool saves_bp = pg_rule_bp(rule) == PG_BP_AT_CFA;
+        if ((pg_rule_cfa(rule) != PG_CFA_SP && pg_rule_cfa(rule) != PG_CFA_BP) || pg_rule_ra(rule) != PG_RA_AT_CFA ||
+            (!saves_bp && pg_rule_bp(rule) != PG_BP_SAME) || pg_rule_owner(rule) >= RULE_MODULE_MAX || offset <= 0 ||
+            offset >> 3 > 0x1fff || (saves_bp && (below <= 0 || below >> 3 > 31)))
+                return 0;
+        return pg_rule_owner(rule) | (uint32_t)(offset >> 3) << 8 |
+               (saves_bp ? RULE_SAVES_BP | (uint32_t)(below >> 3) << 21 : 0) |
+               (pg_rule_cfa(rule) == PG_CFA_BP ? RULE_FROM_BP : 0);
+}
+
+pg_rule rules_find(uint64_t address)
+{
+        pg_rule rule = pg_unwinder_rule(&rules_all, address);
+        uint32_t body = shorten(rule);
+        if (body && address >> 48 == 0)
+                atomic_store_explicit(&rules_short[rules_index(address)], rules_rest(address) << RULE_BODY_BITS | body,
+                                      memory_order_relaxed);
+        return rule;
+}
+
+void rules_forget(void)
+{
+        pg_rule_cache_clear(&rules_all.cache);
+        for (size_t i = 0; i < 1 << RULES_BITS; i++)
+                atomic_store_explicit(&rules_short[i], 0, memory_order_relaxed);
+}

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: MIT
+/*
+ * stack.c - kept stacks, the walk that ends at one, and which memory may be read.
+ *
+ * A thread's memory belongs to its cell and goes to the cell's next thread, so a thread's end frees nothing.
+ * Stacks of threads are known by their ends: the main thread's by the loader's mark, others' by the thread
+ * block that libc puts on top. Any other stack (coroutines, alternate stacks) is asked of the kernel page by
+ * page before it is read, each time anew, because it may go away while it is not in use.
+ */
+#include "runner/agent/stack.h"
+
+#include "runner/agent/bounds.h"
+#include "runner/agent/private_stack.h"
+#include "runner/agent/raw.h"
+#include "runner/agent/rules.h"
+#include "runner/agent/trie.h"
+
+enum { WORDS_MAX = 4 * PG_STACK_MAX };
+
+/* A frame found by walking. Its step read the next `words` of fresh_words. */
+struct fresh_frame {
+        uint64_t pc, sp, bp;
+        pg_place place;
+        uint32_t hash; // of its path, when that is known
+        uint32_t words;
+};
+
+struct stack_store {
+        struct stack_kept kept;
+        struct trie trie;
+        struct bounds bounds;
+        uint32_t epoch; // agent.epoch whose slot the nodes are in
+        uint32_t depth;
+        struct stack_frame frames[PG_STACK_MAX];
+        struct stack_word words[WORDS_MAX];
+        struct fresh_frame fresh[PG_STACK_MAX];
+        struct stack_word fresh_words[WORDS_MAX];
+        struct pg_walked walked[PG_STACK_MAX];
+        _Alignas(16) unsigned char private_stack[PRIVATE_STACK_BYTES]; // of the signal handler
+};
+
+static const struct stack_frame no_frame; // pc 0 equals no caller
+static struct stack_kept nothing_kept = { .top = &no_frame };
+_Thread_local struct stack_kept *stack_self = &nothing_kept;
+
+static struct stack_store *_Atomic stores[PG_CELLS_MAX]; // by cell
+
+/* ---- the thread's memory ---- */
+
+static struct stack_store *self_store(void)
+{
+        return stack_self == &nothing_kept ? NULL : (struct stack_store *)stack_self;
+}
+
+static void keep_nothing(struct stack_store *s)
+{
+        s->depth = 0;
+        s->kept.top = &no_frame;
+}
+
+static struct stack_store *store_of(size_t cell)
+{
+        struct stack_store *s = atomic_load_explicit(&stores[cell], memory_order_acquire);
+        if (!s) {
+                s = raw_map_private(sizeof(*s));
+                if (!s)
+                        return NULL;
+                s->kept.words = s->words;
+                s->epoch = agent.epoch;
+                atomic_store_explicit(&stores[cell], s, memory_order_release);
+        }
+        if (s->epoch != agent.epoch) {
+                trie_reset(&s->trie);
+                s->epoch = agent.epoch;
+        }
+        return s;
+}
+
+void stack_adopt(const struct pg_cell *c)
+{
+        struct stack_store *s = c && agent.nodes ? store_of((size_t)(c - agent.cells)) : NULL;
+        stack_self = s ? &s->kept : &nothing_kept;
+        if (!s)
+                return;
+        keep_nothing(s);
+        bounds_start(&s->bounds);
+        s->kept.until_verify = agent.header->verify_every;
+}
+
+/* ---- ends ---- */
+
+static uint32_t root_for(enum pg_stop end, uint32_t root)
+{
+        if (end == PG_STOP_ROOT || root != PG_NODE_ROOT)
+                return root;
+        return end == PG_STOP_MEMORY || end == PG_STOP_DEPTH ? PG_NODE_TRUNCATED : PG_NODE_UNKNOWN;
+}
+
+static void note_end(enum pg_stop end)
+{
+        atomic_fetch_add_explicit(&agent.slot->stops[end], 1, memory_order_relaxed);
+}
+
+static uint32_t note_other(uint32_t node)
+{
+        if (node == PG_NODE_OTHER)
+                atomic_fetch_add_explicit(&agent.slot->stacks_other, 1, memory_order_relaxed);
+        return node;
+}
+
+/* ---- whole walks ---- */
+
+/* The walk from regs, as a node. */
+static uint32_t walk_all(struct stack_store *s, struct pg_regs *regs, struct pg_stack *stack, enum pg_stop *ret_end)
+{
+        uint32_t n = pg_walk(&rules_all, regs, stack, s->walked, PG_STACK_MAX, ret_end);
+        uint32_t node = root_for(*ret_end, PG_NODE_ROOT), hash = node;
+        while (n-- > 0) {
+                pg_place place = rules_place(s->walked[n].address, pg_rule_owner(s->walked[n].rule));
+                hash = trie_hash(hash, place);
+                node = trie_child(&s->trie, node, place, hash);
+        }
+        return node;
+}
+
+/* A full walk beside a stack that was partly or wholly reused. */
+static void stack_verify_regs(struct stack_store *s, const struct pg_regs *from, uint32_t node)
+{
+        struct pg_regs regs = *from;
+        struct pg_stack stack;
+        enum pg_stop end;
+        s->kept.until_verify = agent.header->verify_every;
+        bounds_stack(&s->bounds, regs.sp, &stack);
+        atomic_fetch_add_explicit(&agent.slot->stacks_verified, 1, memory_order_relaxed);
+        if (walk_all(s, &regs, &stack, &end) != node)
+                atomic_fetch_add_explicit(&agent.slot->stacks_different, 1, memory_order_relaxed);
+}
+
+/* ---- walking until a kept frame ---- */
+
+/* A walk under way. */
+struct search {
+        struct stack_store *store;
+        struct pg_regs regs;
+        struct pg_stack stack;
+        uint32_t kept; // frames[0, kept) may still be met
+        uint32_t n_fresh, n_words;
+        bool switched; // a signal frame led to another stack: nothing of this may be kept
+        enum pg_stop end;
+};
+
+static inline bool same_frame(const struct stack_frame *f, const struct pg_regs *r)
+{
+        return f->sp == r->sp && f->pc == r->pc && f->bp == r->bp && !r->bp_lost && !r->exact;
+}
+
+/* Frames from the outermost inwards whose words hold; [0, kept) is what is asked for. */
+static uint32_t frames_that_hold(const struct stack_store *s, uint32_t kept)
+{
+        uint32_t word = 0;
+        for (uint32_t i = 0; i < kept; i++)
+                for (; word < s->frames[i].words; word++)
+                        if (*(const volatile uint64_t *)(uintptr_t)s->words[word].address != s->words[word].value)
+                                return i;
+        return kept;
+}
+
+/* True when the walk has arrived at a kept frame and the rest is known. */
+static inline bool met(struct search *w)
+{
+        const struct stack_store *s = w->store;
+        while (w->kept && s->frames[w->kept - 1].sp < w->regs.sp)
+                w->kept--;
+        if (!w->kept || !same_frame(&s->frames[w->kept - 1], &w->regs))
+                return false;
+        const struct stack_frame *f = &s->frames[w->kept - 1];
+        if (stack_words_hold(s->words, f->words))
+                return true;
+        w->kept = frames_that_hold(s, w->kept); // further in there is nothing to meet any more
+        return false;
+}
+
+static inline bool is_full(const struct search *w)
+{
+        return w->n_fresh == PG_STACK_MAX || w->n_words > WORDS_MAX - 4;
+}
+
+static inline struct fresh_frame *add_fresh(struct search *w, uint64_t address, uint32_t owner)
+{
+        struct fresh_frame *f = &w->store->fresh[w->n_fresh++];
+        f->pc = w->regs.bp_lost || w->regs.exact ? 0 : w->regs.pc; // 0 is met by none
+        f->sp = w->regs.sp;
+        f->bp = w->regs.bp;
+        f->place = rules_place(address, owner);
+        f->words = 0;
+        return f;
+}
+
+static inline uint64_t read_word(struct search *w, uint64_t address)
+{
+        uint64_t value = *(const volatile uint64_t *)(uintptr_t)address;
+        w->store->fresh_words[w->n_words++] = (struct stack_word){ address, value };
+        return value;
+}
+
+/* The step of nearly all frames; false when it is not one, and nothing was done. */
+static inline bool step_short(struct search *w)
+{
+        uint64_t address = w->regs.pc - 1;
+        uint32_t rule;
+        if (w->regs.exact || w->regs.bp_lost || !rules_find_short(address, &rule))
+                return false;
+        uint64_t cfa = (rule & RULE_FROM_BP ? w->regs.bp : w->regs.sp) + rules_short_cfa_offset(rule);
+        uint64_t saved = cfa - rules_short_bp_below(rule);
+        if (cfa <= w->regs.sp || saved < w->stack.lo || cfa > w->stack.hi || cfa & 7)
+                return false;
+        struct fresh_frame *f = add_fresh(w, address, rule & RULE_MODULE_MAX);
+        uint64_t pc = read_word(w, cfa - 8);
+        f->words = 1;
+        if (rule & RULE_SAVES_BP) {
+                w->regs.bp = read_word(w, saved);
+                f->words = 2;
+        }
+        w->regs.pc = pc;
+        w->regs.sp = cfa;
+        if (__builtin_expect(pc != 0, 1))
+                return true;
+        w->end = PG_STOP_ROOT;
+        return true;
+}
+
+static __attribute__((noinline)) void step_any(struct search *w)
+{
+        struct pg_words words;
+        uint64_t address = pg_regs_lookup(&w->regs);
+        pg_rule rule = rules_find(address);
+        struct fresh_frame *f = add_fresh(w, address, pg_rule_owner(rule));
+        w->end = pg_step(rule, &w->regs, &w->stack, &words);
+        if (w->end != PG_STOP_NOT)
+                return;
+        for (uint32_t i = 0; i < words.n; i++)
+                w->store->fresh_words[w->n_words++] = (struct stack_word){ words.address[i], words.value[i] };
+        f->words = words.n;
+        if (w->regs.exact) {
+                w->switched = true;
+                w->kept = 0;
+                bounds_foreign(&w->stack, w->regs.sp);
+        }
+}
+
+static inline void search(struct search *w)
+{
+        while (!met(w)) {
+                if (__builtin_expect(is_full(w), 0))
+                        w->end = PG_STOP_DEPTH;
+                else if (!step_short(w))
+                        step_any(w);
+                if (__builtin_expect(w->end != PG_STOP_NOT, 0)) {
+                        w->kept = 0;
+                        note_end(w->end);
+                        return;
+                }
+        }
+}
+
+/* ---- what is kept of it ---- */
+
+/* Only frames that later ones may rely on: all words inside this stack, registers known. */
+static bool may_be_kept(const struct search *w, uint32_t words)
+{
+        return !w->switched && w->end != PG_STOP_MEMORY && w->end != PG_STOP_DEPTH &&
+               w->kept + w->n_fresh <= PG_STACK_MAX && words + w->n_words <= WORDS_MAX;
+}
+
+/* Hashes of the fresh frames' paths, and their memory on its way. */
+static inline void hash_fresh(struct search *w, uint32_t above)
+{
+        struct stack_store *s = w->store;
+        for (uint32_t i = w->n_fresh; i-- > 0;) {
+                above = trie_hash(above, s->fresh[i].place);
+                s->fresh[i].hash = above;
+                trie_prefetch_entry(&s->trie, above);
+        }
+        for (uint32_t i = w->n_fresh; i-- > 0;)
+                trie_prefetch_node(&s->trie, s->fresh[i].hash);
+}
+
+static uint32_t keep(struct search *w, uint32_t root)
+{
+        struct stack_store *s = w->store;
+        const struct stack_frame *above = w->kept ? &s->frames[w->kept - 1] : NULL;
+        uint32_t node = above ? above->node : root_for(w->end, root);
+        uint32_t n_words = above ? above->words : 0, word = w->n_words, depth = w->kept;
+        bool fits = may_be_kept(w, n_words);
+        hash_fresh(w, above ? above->hash : node);
+        for (uint32_t i = w->n_fresh; i-- > 0;) {
+                const struct fresh_frame *f = &s->fresh[i];
+                node = trie_child(&s->trie, node, f->place, f->hash);
+                if (!fits)
+                        continue;
+                word -= f->words;
+                for (uint32_t k = 0; k < f->words; k++)
+                        s->words[n_words++] = s->fresh_words[word + k];
+                s->frames[depth++] = (struct stack_frame){ f->pc, f->sp, f->bp, node, n_words, f->hash };
+        }
+        if (!fits || depth == 0) {
+                keep_nothing(s);
+                return node;
+        }
+        s->depth = depth;
+        s->kept.top = s->bounds.own ? &s->frames[depth - 1] : &no_frame;
+        return node;
+}
+
+/* A stack that is not the thread's own may have gone in part: what kept frames would read is asked first. */
+static void trust_only_readable(struct stack_store *s, uint64_t sp)
+{
+        uint64_t last = sp;
+        for (uint32_t i = 0, n = s->depth ? s->frames[s->depth - 1].words : 0; i < n; i++)
+                if (s->words[i].address > last)
+                        last = s->words[i].address;
+        if (s->depth && !bounds_readable(sp, last + 8))
+                keep_nothing(s);
+}
+
+static void walk_without_kept(struct search *w, const struct pg_regs *regs)
+{
+        *w = (struct search){ .store = w->store, .regs = *regs };
+        bounds_stack(&w->store->bounds, regs->sp, &w->stack);
+        search(w);
+}
+
+static uint32_t walk_from(struct stack_store *s, const struct pg_regs *regs, uint32_t root)
+{
+        struct search w;
+        if (__builtin_expect(!bounds_contain(&s->bounds, regs->sp), 0) && !bounds_find(&s->bounds, regs->sp))
+                keep_nothing(s);
+        if (!s->bounds.own)
+                trust_only_readable(s, regs->sp);
+        w.store = s;
+        w.regs = *regs;
+        bounds_stack(&s->bounds, regs->sp, &w.stack);
+        w.kept = s->depth;
+        w.n_fresh = w.n_words = 0;
+        w.switched = false;
+        w.end = PG_STOP_NOT;
+        search(&w);
+        if (__builtin_expect(w.kept + w.n_fresh > PG_STACK_MAX || w.end == PG_STOP_DEPTH, 0))
+                walk_without_kept(&w, regs); // the innermost frames, below [truncated]
+        uint32_t met_at = w.kept, node = keep(&w, root);
+        if (__builtin_expect(s->kept.until_verify != 0, 0) && met_at && --s->kept.until_verify == 0)
+                stack_verify_regs(s, regs, node);
+        return node;
+}
+
+static struct pg_regs regs_of_caller(const uint64_t *frame)
+{
+        return (struct pg_regs){ .pc = frame[1], .sp = (uint64_t)(uintptr_t)(frame + 2), .bp = frame[0] };
+}
+
+uint32_t stack_walk(const uint64_t *frame, uint32_t root)
+{
+        struct stack_store *s = self_store();
+        if (!s)
+                return note_other(PG_NODE_OTHER);
+        if (root != PG_NODE_ROOT) // kept nodes hang below the root
+                keep_nothing(s);
+        struct pg_regs regs = regs_of_caller(frame);
+        uint32_t node = walk_from(s, &regs, root);
+        if (root != PG_NODE_ROOT)
+                keep_nothing(s);
+        return note_other(node);
+}
+
+static uint32_t walk_context(const void *registers)
+{
+        const uint64_t *all = registers;
+        struct stack_store *s = self_store();
+        struct pg_regs regs = {
+                .pc = all[PG_GREG_PC], .sp = all[PG_GREG_SP], .bp = all[PG_GREG_BP], .all = all, .exact = true
+        };
+        struct pg_stack stack;
+        enum pg_stop end;
+        if (!bounds_contain(&s->bounds, regs.sp))
+                bounds_find(&s->bounds, regs.sp);
+        bounds_stack(&s->bounds, regs.sp, &stack);
+        uint32_t node = walk_all(s, &regs, &stack, &end);
+        note_end(end);
+        return note_other(node);
+}
+
+uint32_t stack_of_context(const uint64_t *all)
+{
+        struct stack_store *s = self_store();
+        if (!s)
+                return note_other(PG_NODE_OTHER);
+        return private_stack_call(s->private_stack + PRIVATE_STACK_BYTES, walk_context, all);
+}
+
+void stack_verify(const uint64_t *frame, uint32_t node)
+{
+        struct pg_regs regs = regs_of_caller(frame);
+        stack_verify_regs(self_store(), &regs, node);
+}

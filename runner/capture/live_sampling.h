@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+/*
+ * live_sampling.h - which live blocks stand for all of them, decided by where they lie.
+ *
+ * The address space is divided into windows of 16 * 4^level bytes, and in each one 16-byte granule is marked by
+ * a hash, uniformly. A block that covers a mark is in the sample. Whether it is can be seen from its address and
+ * size alone: a free asks no table, threads agree without talking, and a run with fixed addresses repeats. The
+ * marks of a level are among those of the level below, so widening the windows only takes blocks out.
+ *
+ * Each byte is as likely as any other to be marked, so a block of s bytes inside one window is in the sample
+ * with probability s / window; pg_live_probability has the rest. Dividing by it makes sums over live blocks
+ * unbiased (Horvitz and Thompson, JASA 47 (1952) 663-685).
+ */
+#ifndef PG_CAPTURE_LIVE_SAMPLING_H
+#define PG_CAPTURE_LIVE_SAMPLING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+        PG_LIVE_GRANULE_BITS = 4,
+        PG_LIVE_STEP_BITS = 2,
+        PG_LIVE_LEVEL_MAX = 16, // windows of 64 GiB
+};
+
+static inline uint32_t pg_live_window_bits(uint32_t level)
+{
+        return PG_LIVE_GRANULE_BITS + PG_LIVE_STEP_BITS * level;
+}
+
+/* Mean bytes that a block in the sample stands for; 0: all blocks are in it. */
+static inline uint64_t pg_live_interval(uint32_t level)
+{
+        return level ? 1ull << pg_live_window_bits(level) : 0;
+}
+
+/* Four bits for a window of an even level: which sixteenth of it has the mark. Odd levels use the lower two, which
+ * are those of the window's quarter with the mark. */
+static inline uint64_t pg_live_sixteenth(uint64_t window, uint32_t even_level)
+{
+        uint64_t h = (window ^ (uint64_t)even_level << 56) * 0xd6e8feb86659fd93ull;
+        return (h ^ h >> 32) * 0xd6e8feb86659fd93ull >> 60;
+}
+
+/* Narrows *window, of *level > 0, to the part of it that has the mark, by one hash. */
+static inline void pg_live_narrow(uint64_t *window, uint32_t *level)
+{
+        if (*level & 1) {
+                *window = *window << PG_LIVE_STEP_BITS | (pg_live_sixteenth(*window >> 2, *level + 1) & 3);
+                *level -= 1;
+        } else {
+                *window = *window << 2 * PG_LIVE_STEP_BITS | pg_live_sixteenth(*window, *level);
+                *level -= 2;
+        }
+}
+
+/* Whether the mark of the window lies in [from, to). Nearly always one hash for a small block. */
+static inline bool pg_live_window_hit(uint64_t window, uint32_t level, uint64_t from, uint64_t to)
+{
+        while (level > 0) {
+                pg_live_narrow(&window, &level);
+                uint32_t bits = pg_live_window_bits(level);
+                uint64_t lo = window << bits, hi = (window + 1) << bits;
+                if (hi <= from || lo >= to)
+                        return false;
+                if (lo >= from && hi <= to)
+                        return true;
+        }
+        return true;
+}
+
+/* End of the granules that a block covers. */
+static inline uint64_t pg_live_end(uint64_t address, uint64_t bytes)
+{
+        return (address + bytes + 15) & ~15ull;
+}
+
+/* Whether a block is in the sample of that level. address is a multiple of 16, as every allocator's blocks are. */
+static inline bool pg_live_is_hit(uint64_t address, uint64_t bytes, uint32_t level)
+{
+        if (level == 0)
+                return true;
+        uint64_t to = pg_live_end(address, bytes);
+        uint64_t first = address >> pg_live_window_bits(level), last = (to - 1) >> pg_live_window_bits(level);
+        if (__builtin_expect(first == last, 1))
+                return pg_live_window_hit(first, level, address, to);
+        return last - first >= 2 || pg_live_window_hit(first, level, address, to) ||
+               pg_live_window_hit(last, level, address, to);
+}
+
+/* Its probability over all placements of marks: 1 for a block with a whole window inside. > 0 for bytes > 0. */
+static inline double pg_live_probability(uint64_t address, uint64_t bytes, uint32_t level)
+{
+        if (level == 0)
+                return 1;
+        uint64_t to = pg_live_end(address, bytes), window = pg_live_interval(level);
+        uint64_t first = address / window, last = (to - 1) / window;
+        if (last - first >= 2)
+                return 1;
+        if (first == last)
+                return (double)(to - address) / (double)window;
+        double left = (double)(last * window - address) / (double)window;
+        double right = (double)(to - last * window) / (double)window;
+        return 1 - (1 - left) * (1 - right);
+}
+
+#endif

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+/*
+ * perf_engine.c - samples from outside: the kernel ticks and copies, a thread of ours unwinds while the target runs.
+ *
+ * Nothing of it is in the target, so it covers whatever runs: static programs, Go, generated code, threads and
+ * children made in any way. Ticks start a full period after a thread's birth, so a program of many short threads is
+ * seen too little; again() then asks for finer ticks of which few are kept, as it asks for longer copies of the stack
+ * when too many were too short.
+ *
+ * Copies begin at 16 KiB: stacks of programs that were looked at (interpreters, compilers, servers) are mostly
+ * shorter, 8 KiB cut many of them, and longer ones only cost ring space.
+ */
+#include "runner/engine/engine.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+
+#include "runner/base/clock.h"
+#include "runner/engine/perf_events.h"
+#include "runner/engine/perf_tree.h"
+
+enum {
+        RATE_HZ_MAX = 100000,
+        STACK_BYTES = 16384,
+        FINER_MAX = 3,
+        ROUND_MS = 100,                 // at least so often the rings are looked at
+        SETTLE_NS = 2 * PG_NS_PER_MS,   // after so long what was written before is in every ring
+};
+static const double CUT_MAX = 0.02;     // of samples: above this a longer copy is asked for
+static const double UNSEEN_MAX = 0.03;  // of CPU time that short threads hide: above this, finer ticks
+
+struct pg_engine_session {
+        struct pg_arena *arena;
+        struct pg_perf_options options;
+        uint32_t finer;
+        struct pg_perf_events events;
+        struct pg_perf_tree *tree;
+        void *scratch;
+        uint64_t n_damaged;
+        int stop; // eventfd that ends the collector
+        bool collecting;
+        pthread_t collector;
+        struct pg_error failure; // of the collector
+        uint64_t counted_ns;     // when it ended
+};
+
+static const char *const no_environment[] = { NULL };
+
+/* ---- may it? --------------------------------------------------------------------------------------------- */
+
+static struct pg_perf_options options_for(const struct pg_engine_request *r)
+{
+        uint32_t bytes = r->stack_copy_bytes ? r->stack_copy_bytes & ~7u : STACK_BYTES;
+        uint64_t period_ns = PG_NS_PER_S / r->rate_hz >> r->finer;
+        return (struct pg_perf_options){ .period_ns = period_ns < 10000 ? 10000 : period_ns, // the kernel's least
+                                         .stack_bytes = bytes > PG_PERF_STACK_MAX ? PG_PERF_STACK_MAX : bytes };
+}
+
+/* What speaks against the program itself; scripts are taken for what their interpreter is: ordinary. */
+static const char *program_obstacle(const char *program)
+{
+        unsigned char head[EI_NIDENT] = { 0 };
+        struct stat st;
+        PG_AUTO_CLOSE int fd = open(program, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+                return NULL;
+        if (geteuid() != 0 && st.st_mode & S_ISUID && st.st_uid != geteuid())
+                return "set-user-ID";
+        if (pread(fd, head, sizeof(head), 0) == sizeof(head) && memcmp(head, ELFMAG, SELFMAG) == 0 &&
+            head[EI_CLASS] == ELFCLASS32)
+                return "a 32-bit program";
+        return NULL;
+}
+
+static const char *perf_obstacle(const char *program, const struct pg_engine_request *request, struct pg_arena *a)
+{
+        const char *why = program ? program_obstacle(program) : NULL;
+        struct pg_perf_options options = options_for(request);
+        return why ? why : pg_perf_events_obstacle(&options, a);
+}
+
+/* ---- a session ------------------------------------------------------------------------------------------- */
+
+static void end_collector(struct pg_engine_session *s)
+{
+        if (!s->collecting)
+                return;
+        uint64_t one = 1;
+        while (write(s->stop, &one, sizeof(one)) < 0 && errno == EINTR)
+                ;
+        pthread_join(s->collector, NULL);
+        s->collecting = false;
+}
+
+static void perf_stop(struct pg_engine_session *s)
+{
+        if (!s)
+                return;
+        end_collector(s);
+        pg_perf_events_close(&s->events);
+        pg_perf_tree_destroy(s->tree);
+        pg_closep(&s->stop);
+        free(s->scratch);
+        pg_arena_destroy(s->arena); // holds s as well
+}
+
+static bool fill_session(struct pg_engine_session *s, const struct pg_engine_request *request,
+                         struct pg_error *err)
+{
+        s->finer = request->finer <= FINER_MAX ? request->finer : FINER_MAX;
+        s->options = options_for(request);
+        s->scratch = aligned_alloc(64, PG_PERF_RECORD_MAX);
+        if (!s->scratch)
+                return pg_fail_nomem(err);
+        s->stop = eventfd(0, EFD_CLOEXEC);
+        if (s->stop < 0)
+                return pg_fail_os(err, "cannot make a descriptor for the sampler");
+        return pg_perf_tree_create(1u << s->finer, &s->tree, err);
+}
+
+static bool perf_start(const struct pg_engine_request *request, struct pg_engine_session **ret, struct pg_error *err)
+{
+        if (request->rate_hz == 0 || request->rate_hz > RATE_HZ_MAX)
+                return pg_fail(err, PG_EUSAGE, "sample rate %u Hz: expected 1 to %d", request->rate_hz, RATE_HZ_MAX);
+        struct pg_arena *arena = pg_arena_create();
+        struct pg_engine_session *s = arena ? pg_arena_calloc(arena, 1, sizeof(*s)) : NULL;
+        if (!s) {
+                pg_arena_destroy(arena);
+                return pg_fail_nomem(err);
+        }
+        s->arena = arena;
+        s->stop = -1;
+        if (!fill_session(s, request, err)) {
+                perf_stop(s);
+                return false;
+        }
+        *ret = s;
+        return true;
+}
+
+static const char *const *perf_environment(const struct pg_engine_session *s)
+{
+        (void)s;
+        return no_environment;
+}
+
+static const char *perf_preload(const struct pg_engine_session *s)
+{
+        (void)s;
+        return NULL;
+}
+
+/* ---- the collector --------------------------------------------------------------------------------------- */
+
+static bool read_until(struct pg_engine_session *s, uint64_t until_ns)
+{
+        return pg_perf_rings_read(s->events.rings, s->events.n, until_ns, s->scratch, pg_perf_tree_add, s->tree,
+                                  &s->n_damaged, &s->failure);
+}
+
+/* Sleeps until a ring is a quarter full; false when it is time to end. A ring that nobody is left to write to is not
+ * waited for any more. */
+static bool wait_for_records(struct pollfd *fds, size_t n)
+{
+        if (poll(fds, n, ROUND_MS) <= 0)
+                return true;
+        for (size_t i = 0; i + 1 < n; i++)
+                if (fds[i].revents & (POLLHUP | POLLERR | POLLNVAL))
+                        fds[i].fd = -1;
+        return !fds[n - 1].revents;
+}
+
+static void *collect_records(void *argument)
+{
+        struct pg_engine_session *s = argument;
+        size_t n = s->events.n + 1;
+        PG_AUTO_FREE struct pollfd *fds = calloc(n, sizeof(*fds));
+        if (!fds) {
+                pg_fail_nomem(&s->failure);
+                return NULL;
+        }
+        for (size_t i = 0; i + 1 < n; i++)
+                fds[i] = (struct pollfd){ .fd = s->events.fds[i], .events = POLLIN };
+        fds[n - 1] = (struct pollfd){ .fd = s->stop, .events = POLLIN };
+        bool ok = true;
+        while (ok && wait_for_records(fds, n))
+                ok = read_until(s, pg_now_ns() - SETTLE_NS);
+        if (ok)
+                read_until(s, UINT64_MAX - 1);
+        return NULL;
+}
+
+/* With all signals blocked: they are for the runner's first thread. */
+static bool start_collector(struct pg_engine_session *s, struct pg_error *err)
+{
+        sigset_t all, old;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &old);
+        int e = pthread_create(&s->collector, NULL, collect_records, s);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        s->collecting = e == 0;
+        errno = e;
+        return e == 0 || pg_fail_os(err, "cannot start the sampler's thread");
+}
+
+static bool perf_before_exec(struct pg_engine_session *s, pid_t pid, struct pg_error *err)
+{
+        return pg_perf_events_open(&s->events, pid, &s->options, err) && start_collector(s, err);
+}
+
+static bool perf_collect(struct pg_engine_session *s, struct pg_arena *a, struct pg_captured **ret,
+                         struct pg_error *err)
+{
+        end_collector(s);
+        if (s->failure.code != PG_OK) {
+                *err = s->failure;
+                return false;
+        }
+        uint64_t lost;
+        pg_perf_events_counted(&s->events, &s->counted_ns, &lost);
+        if (!s->events.lost_known)
+                lost = pg_perf_tree_totals(s->tree)->lost_records;
+        struct pg_stacks *stacks = pg_perf_tree_stacks(s->tree, lost >> s->finer, lost * s->options.period_ns);
+        if (!pg_stacks_finish(stacks, a, ret, err))
+                return false;
+        (*ret)->n_damaged = s->n_damaged + pg_perf_tree_totals(s->tree)->damaged;
+        return true;
+}
+
+/* ---- better next time? ----------------------------------------------------------------------------------- */
+
+/* CPU time that is not seen because each task's first tick comes after a full period: half of one on average. */
+static double unseen_ns(const struct pg_engine_session *s, uint32_t finer)
+{
+        double period_ns = (double)(s->options.period_ns << s->finer >> finer);
+        return (double)pg_perf_tree_totals(s->tree)->tasks * period_ns / 2;
+}
+
+static const char *perf_again(const struct pg_engine_session *s, struct pg_engine_request *request,
+                              struct pg_arena *a)
+{
+        const struct pg_perf_totals *t = pg_perf_tree_totals(s->tree);
+        uint32_t finer = s->finer;
+        while (finer < FINER_MAX && unseen_ns(s, finer) > UNSEEN_MAX * (double)s->counted_ns)
+                finer++;
+        bool cut = (double)t->cut > CUT_MAX * (double)t->samples && s->options.stack_bytes < PG_PERF_STACK_MAX;
+        if (!cut && finer == s->finer)
+                return NULL;
+        request->finer = finer;
+        request->stack_copy_bytes = cut ? s->options.stack_bytes * 2 : s->options.stack_bytes;
+        const char *text = pg_arena_printf(
+                a, cut ? "%.1f %% of the stacks were deeper than the %u bytes that were copied"
+                       : "%.1f %% of the CPU time was in threads too short for the rate",
+                cut ? 100.0 * (double)t->cut / (double)t->samples
+                    : 100.0 * unseen_ns(s, s->finer) / (double)(s->counted_ns ? s->counted_ns : 1),
+                s->options.stack_bytes);
+        return text ? text : "the samples can be better";
+}
+
+const struct pg_engine_ops pg_perf_engine = {
+        .name = "perf",
+        .obstacle = perf_obstacle,
+        .start = perf_start,
+        .environment = perf_environment,
+        .preload = perf_preload,
+        .before_exec = perf_before_exec,
+        .collect = perf_collect,
+        .again = perf_again,
+        .stop = perf_stop,
+};

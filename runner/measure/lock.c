@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+/*
+ * lock.c - the lock pass: runs with the agent that stands in front of the lock functions.
+ *
+ * lock_wait is the time that threads waited for contended mutexes and read-write locks, added up over the
+ * process tree, one sample for each run. Waits for conditions are in the profile and not in the metric: a
+ * worker that idles longer is no regression. Addresses are random as in the timing runs, because who meets whom
+ * depends on the layout of memory.
+ */
+#include "runner/capture/capture.h"
+#include "runner/measure/call_tree.h"
+#include "runner/measure/coverage.h"
+#include "runner/measure/environment.h"
+#include "runner/measure/lock_stacks.h"
+#include "runner/measure/passes.h"
+
+/* Both parts of all runs. */
+struct gathered {
+        struct pg_code_map *map;
+        struct pg_call_tree *parts[2]; // by enum pg_lock_part
+        uint64_t runs, wall_ns;
+};
+
+static void gathered_deinit(struct gathered *g)
+{
+        pg_call_tree_destroy(g->parts[0]);
+        pg_call_tree_destroy(g->parts[1]);
+        pg_code_map_destroy(g->map);
+}
+
+static bool gathered_init(struct pg_session *s, struct gathered *g, struct pg_error *err)
+{
+        g->map = pg_code_map_create(s->arena);
+        for (int i = 0; g->map && i < 2; i++)
+                g->parts[i] = pg_call_tree_create(g->map);
+        return (g->parts[0] && g->parts[1]) || pg_fail_nomem(err);
+}
+
+static bool lock_environment(struct pg_session *s, const struct pg_capture *capture, const char *const **ret,
+                             struct pg_error *err)
+{
+        const char *value = pg_capture_agent_value(capture);
+        const char *agent[] = { pg_arena_printf(s->arena, PG_AGENT_VARIABLE "=%s", value), NULL };
+        if (!agent[0])
+                return pg_fail_nomem(err);
+        return pg_environment_compose(s->arena, s->workload->env, agent, s->locks_path, ret, err);
+}
+
+static bool run_once(struct pg_session *s, struct pg_captured **ret, struct pg_launch_result *ret_result,
+                     struct pg_error *err)
+{
+        PG_AUTO_CAPTURE struct pg_capture *capture = NULL;
+        const char *const *environment;
+        const struct pg_capture_request request = { .mode = PG_MODE_LOCK };
+        return pg_capture_create(&request, &capture, err) && lock_environment(s, capture, &environment, err) &&
+               pg_session_run(s, "lock", environment, false, ret_result, err) &&
+               pg_capture_read(capture, s->arena, ret, err);
+}
+
+static bool gather(struct pg_session *s, struct gathered *g, const struct pg_captured *c, struct pg_error *err)
+{
+        for (int i = 0; i < 2; i++) {
+                struct pg_captured part;
+                if (!pg_lock_stacks(c, (enum pg_lock_part)i, s->arena, &part, err) ||
+                    !pg_call_tree_add_run(g->parts[i], &part, s->locks_path, PG_AGENT_TO_CALLER, err))
+                        return false;
+        }
+        return true;
+}
+
+/* ---- profiles ---- */
+
+static const char *const comments[] = {
+        [PG_LOCK_WAITERS] = "threads that waited for a lock or a condition; lock_wait is without the conditions "
+                            "(-ignore=pthread_cond_wait)",
+        [PG_LOCK_HOLDERS] = "what unlocked while other threads waited, and how long they had waited for it",
+};
+
+static bool build_profile(struct pg_session *s, struct gathered *g, enum pg_lock_part part,
+                          struct pg_profile **ret, struct pg_error *err)
+{
+        struct pg_fold fold = { 0 };
+        if (!s->options->all_stacks)
+                pg_call_tree_fold(g->parts[part], &fold);
+        struct pg_profile_builder *b = pg_profile_builder_create(PG_PROFILE_CONTENTION, 1);
+        if (!b)
+                return pg_fail_nomem(err);
+        bool ok = pg_code_map_export_program(g->map, b, err) && pg_call_tree_export(g->parts[part], b, err) &&
+                  pg_profile_add_comment(b, comments[part], err) && pg_session_tell_fold(s, &fold, b, err) &&
+                  pg_profile_finish(b, 0, (int64_t)g->wall_ns, ret, err);
+        pg_profile_builder_destroy(b);
+        return ok;
+}
+
+static bool finish(struct pg_session *s, struct gathered *g, struct pg_error *err)
+{
+        s->out->measurement.engines.lock = "agent";
+        return pg_code_map_symbolize(g->map, NULL, err) &&
+               build_profile(s, g, PG_LOCK_WAITERS, &s->out->locks, err) &&
+               build_profile(s, g, PG_LOCK_HOLDERS, &s->out->lock_holders, err);
+}
+
+/* ---- runs ---- */
+
+static bool run_all(struct pg_session *s, struct gathered *g, struct pg_error *err)
+{
+        uint32_t runs = s->options->once ? 1 : s->workload->runs;
+        if (!pg_session_open_series(s, PG_LOCK_WAIT, runs, err))
+                return false;
+        for (uint32_t i = 0; i < runs && (i == 0 || !pg_session_late(s)); i++) {
+                struct pg_captured *captured;
+                struct pg_launch_result result;
+                if (!run_once(s, &captured, &result, err))
+                        return false;
+                const char *missing = pg_coverage_missing(captured, result.pid, s->arena);
+                if (missing) {
+                        pg_session_unavailable(s, PG_PASS_LOCK, missing);
+                        return true;
+                }
+                pg_session_add_sample(s, PG_LOCK_WAIT, pg_lock_wait_ns(captured));
+                g->wall_ns += result.wall_ns;
+                if (!gather(s, g, captured, err))
+                        return false;
+        }
+        return finish(s, g, err);
+}
+
+bool pg_pass_lock(struct pg_session *s, struct pg_error *err)
+{
+        const char *obstacle = s->program ? pg_capture_obstacle(s->program, PG_MODE_LOCK) : NULL;
+        if (obstacle) {
+                pg_session_unavailable(s, PG_PASS_LOCK, obstacle);
+                return true;
+        }
+        struct gathered g = { 0 };
+        bool ok = gathered_init(s, &g, err) && run_all(s, &g, err);
+        gathered_deinit(&g);
+        return ok;
+}
