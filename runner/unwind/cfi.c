@@ -13,6 +13,9 @@
 #include "runner/unwind/cfi_bytes.h"
 #include "runner/unwind/machine.h"
 
+/* Stack that a finished step used is free for the next one. */
+#define OUT_OF_LINE __attribute__((noinline))
+
 /* How one of the parts is found. */
 enum kind {
         UNSPECIFIED,
@@ -37,7 +40,7 @@ struct row {
         struct part parts[PARTS];
 };
 
-enum { REMEMBERED_MAX = 8 };
+enum { REMEMBERED_MAX = 4 };
 
 /* The row for an address, and what its expressions need. */
 struct found {
@@ -47,7 +50,7 @@ struct found {
         struct row row;
 };
 
-/* Used only while instructions run, so that its stack is free again when expressions are evaluated. */
+/* Only while instructions run. */
 struct machine {
         const struct pg_cfi *cfi;
         const struct pg_fde *fde;
@@ -161,7 +164,8 @@ static bool move_to(struct machine *m, const struct pg_cursor *c, uint64_t locat
         m->location = location;
         return true;
 }
-static bool advance(struct machine *m, const struct pg_cursor *c, uint64_t delta)
+static inline __attribute__((always_inline)) bool advance(struct machine *m, const struct pg_cursor *c,
+                                                          uint64_t delta)
 {
         uint64_t left = m->address - m->location, bytes;
         if (__builtin_mul_overflow(delta, m->fde->cie.code_align, &bytes) || bytes > left)
@@ -258,7 +262,7 @@ static bool is_of_register(uint8_t op)
 }
 
 /* One instruction; false when the row that is looked for is complete. */
-static bool run_one(struct machine *m, struct pg_cursor *c)
+static inline __attribute__((always_inline)) bool run_one(struct machine *m, struct pg_cursor *c)
 {
         uint8_t op = pg_take_u8(c), low = op & 0x3f;
         switch (op & 0xc0) {
@@ -296,7 +300,7 @@ static void run(struct machine *m, struct pg_cursor c)
                 m->why = PG_STOP_DAMAGED;
 }
 
-__attribute__((noinline)) static enum pg_stop find_row(struct found *f)
+OUT_OF_LINE static enum pg_stop find_row(struct found *f)
 {
         struct machine m;
         m.cfi = f->cfi;
@@ -332,7 +336,9 @@ static struct pg_value evaluate(const struct found *f, struct part p, bool with_
 
 static struct pg_value register_plus(uint32_t register_no, int64_t offset)
 {
-        return (struct pg_value){ .kind = PG_VALUE_REGISTER, .register_no = register_no, .offset = offset };
+        return (struct pg_value){ .kind = PG_VALUE_REGISTER,
+                                  .register_no = (uint16_t)register_no,
+                                  .offset = offset };
 }
 
 static struct pg_value cfa_of(const struct found *f)
@@ -362,6 +368,8 @@ static struct pg_value value_of(const struct found *f, uint32_t part, uint32_t r
                 v = evaluate(f, p, true);
         if (p.kind == AT_CFA || p.kind == EXPRESSION)
                 v.kind = v.kind == PG_VALUE_REGISTER ? PG_VALUE_WORD : PG_VALUE_UNKNOWN;
+        if (v.index)
+                v.kind = PG_VALUE_UNKNOWN;
         if (v.kind == PG_VALUE_WORD && cfa.kind == PG_VALUE_REGISTER && v.register_no == cfa.register_no) {
                 v.register_no = PG_VALUE_CFA;
                 v.offset = (int64_t)((uint64_t)v.offset - (uint64_t)cfa.offset);
@@ -371,39 +379,53 @@ static struct pg_value value_of(const struct found *f, uint32_t part, uint32_t r
 
 static bool is_word_at(struct pg_value v, uint32_t register_no, int64_t offset)
 {
-        return v.kind == PG_VALUE_WORD && v.register_no == register_no && v.offset == offset && v.add == 0;
+        return v.kind == PG_VALUE_WORD && !v.index && v.register_no == register_no && v.offset == offset &&
+               v.add == 0;
 }
 
-/* Whether the row reads pc, sp and bp from where the kernel puts them. */
-static bool is_kernel_frame(const struct found *f, struct pg_value cfa)
+/* Whether the caller's register is where the kernel puts it in a signal frame. */
+OUT_OF_LINE static bool is_kernel_slot(const struct found *f, uint32_t part, uint32_t register_no,
+                                       int64_t greg)
 {
         static const struct pg_value no_cfa = { .kind = PG_VALUE_UNKNOWN };
-        enum { GREGS = PG_SIGNAL_GREGS_OFFSET, SP_AT = GREGS + 8 * PG_GREG_SP };
-        struct pg_value sp = value_of(f, SP, PG_DWARF_SP, no_cfa);
-        if (f->row.parts[SP].kind == UNSPECIFIED)
-                sp = cfa;
-        return is_word_at(cfa, PG_DWARF_SP, SP_AT) && is_word_at(sp, PG_DWARF_SP, SP_AT) &&
-               is_word_at(value_of(f, RA, PG_DWARF_RA, no_cfa), PG_DWARF_SP, GREGS + 8 * PG_GREG_PC) &&
-               is_word_at(value_of(f, BP, PG_DWARF_BP, no_cfa), PG_DWARF_SP, GREGS + 8 * PG_GREG_BP);
+        return is_word_at(value_of(f, part, register_no, no_cfa), PG_DWARF_SP,
+                          PG_SIGNAL_GREGS_OFFSET + 8 * greg);
+}
+
+static bool is_kernel_frame(const struct found *f, struct pg_value cfa)
+{
+        return is_word_at(cfa, PG_DWARF_SP, PG_SIGNAL_GREGS_OFFSET + 8 * PG_GREG_SP) &&
+               (f->row.parts[SP].kind == UNSPECIFIED || is_kernel_slot(f, SP, PG_DWARF_SP, PG_GREG_SP)) &&
+               is_kernel_slot(f, RA, PG_DWARF_RA, PG_GREG_PC) &&
+               is_kernel_slot(f, BP, PG_DWARF_BP, PG_GREG_BP);
+}
+
+static enum pg_rule_cfa cfa_kind(struct pg_value cfa)
+{
+        bool by_sp = cfa.register_no == PG_DWARF_SP, by_bp = cfa.register_no == PG_DWARF_BP;
+        if (cfa.kind == PG_VALUE_REGISTER && !cfa.index)
+                return by_sp ? PG_CFA_SP : by_bp ? PG_CFA_BP : PG_CFA_REGISTER;
+        if (cfa.kind == PG_VALUE_WORD && cfa.index)
+                return by_sp && cfa.add == 8 ? PG_CFA_AT_INDEX : PG_CFA_NONE;
+        if (cfa.kind == PG_VALUE_WORD && cfa.add >= 0 && cfa.add < 1 << 20)
+                return by_sp ? PG_CFA_AT_SP : by_bp ? PG_CFA_AT_BP : PG_CFA_NONE;
+        return PG_CFA_NONE;
 }
 
 static bool pack_cfa(struct pg_value cfa, struct pg_rule_parts *ret)
 {
+        ret->cfa = cfa_kind(cfa);
         ret->cfa_offset = cfa.offset;
-        if (cfa.kind == PG_VALUE_REGISTER) {
-                ret->cfa = cfa.register_no == PG_DWARF_SP   ? PG_CFA_SP
-                           : cfa.register_no == PG_DWARF_BP ? PG_CFA_BP
-                                                            : PG_CFA_REGISTER;
-                ret->register_no = ret->cfa == PG_CFA_REGISTER ? cfa.register_no : 0;
-                return true;
-        }
-        ret->cfa = cfa.register_no == PG_DWARF_SP ? PG_CFA_AT_SP : PG_CFA_AT_BP;
-        ret->add = (uint32_t)cfa.add;
-        return cfa.kind == PG_VALUE_WORD && (cfa.add == 0 || cfa.add == 8) &&
-               (cfa.register_no == PG_DWARF_SP || cfa.register_no == PG_DWARF_BP);
+        if (ret->cfa == PG_CFA_REGISTER)
+                ret->register_no = cfa.register_no;
+        else if (ret->cfa == PG_CFA_AT_INDEX)
+                ret->register_no = cfa.index - 1u;
+        else if (cfa.kind == PG_VALUE_WORD)
+                ret->add = (uint32_t)cfa.add;
+        return ret->cfa != PG_CFA_NONE;
 }
 
-static bool pack_ra(const struct found *f, struct pg_value cfa, struct pg_rule_parts *ret)
+OUT_OF_LINE static bool pack_ra(const struct found *f, struct pg_value cfa, struct pg_rule_parts *ret)
 {
         struct pg_value ra = value_of(f, RA, PG_DWARF_RA, cfa);
         if (is_word_at(ra, PG_VALUE_CFA, -8)) {
@@ -411,14 +433,14 @@ static bool pack_ra(const struct found *f, struct pg_value cfa, struct pg_rule_p
                 return true;
         }
         if (ra.kind != PG_VALUE_REGISTER || ra.register_no >= PG_DWARF_RA || ra.offset != 0 ||
-            ret->cfa == PG_CFA_REGISTER)
+            (ret->cfa != PG_CFA_SP && ret->cfa != PG_CFA_BP)) // one register fits, see pg_rule_pack
                 return false;
         ret->ra = PG_RA_REGISTER;
         ret->register_no = ra.register_no;
         return true;
 }
 
-static void pack_bp(const struct found *f, struct pg_value cfa, struct pg_rule_parts *ret)
+OUT_OF_LINE static void pack_bp(const struct found *f, struct pg_value cfa, struct pg_rule_parts *ret)
 {
         struct pg_value bp = value_of(f, BP, PG_DWARF_BP, cfa);
         ret->bp = PG_BP_LOST;
@@ -440,7 +462,7 @@ static bool sp_is_cfa(const struct found *f)
         return sp.kind == UNSPECIFIED || (sp.kind == CFA_PLUS && sp.value == 0);
 }
 
-__attribute__((noinline)) static pg_rule rule_of(const struct found *f)
+OUT_OF_LINE static pg_rule rule_of(const struct found *f)
 {
         struct pg_rule_parts parts = { .cfa = PG_CFA_SP };
         if (f->row.parts[RA].kind == UNDEFINED) {

@@ -138,11 +138,13 @@ enum { PG_VALUE_CFA = 64 };
 struct pg_value {
         enum pg_value_kind {
                 PG_VALUE_CONSTANT, // offset
-                PG_VALUE_REGISTER, // register + offset
-                PG_VALUE_WORD,     // word at (register + offset), plus add
+                PG_VALUE_REGISTER, // register + 8 * index + offset
+                PG_VALUE_EIGHT,    // 8 * register, to become an index
+                PG_VALUE_WORD,     // word at (register + 8 * index + offset), plus add
                 PG_VALUE_UNKNOWN,  // nothing that a rule can hold
         } kind;
-        uint32_t register_no; // DWARF number or PG_VALUE_CFA
+        uint16_t register_no; // DWARF number or PG_VALUE_CFA
+        uint16_t index;       // 1 + DWARF number, or 0: none
         int64_t offset, add;
 };
 

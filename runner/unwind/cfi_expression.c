@@ -4,14 +4,15 @@
  *
  * Compilers, linkers and hand-written assembler use expressions for few things: the stub that jumps through a
  * table is one word deeper after its push (decided by pc), a realigned stack keeps the CFA in a slot, a signal
- * frame has registers at fixed places. All of them are a register plus a number, or the word found there.
+ * frame has registers at fixed places. All of them are a register plus a number, or the word found there; in
+ * big-number code an index register counts words on the stack.
  */
 #include <dwarf.h>
 
 #include "runner/unwind/cfi_bytes.h"
 #include "runner/unwind/machine.h"
 
-enum { STACK_MAX = 8 };
+enum { STACK_MAX = 5 };
 
 struct stack {
         struct pg_value v[STACK_MAX];
@@ -45,13 +46,15 @@ static struct pg_value from_register(uint64_t number, int64_t offset, uint64_t p
         if (number == PG_DWARF_RA)
                 return constant(pc + (uint64_t)offset);
         return (struct pg_value){ .kind = number < PG_DWARF_RA ? PG_VALUE_REGISTER : PG_VALUE_UNKNOWN,
-                                  .register_no = (uint32_t)number,
+                                  .register_no = (uint16_t)number,
                                   .offset = offset };
 }
 
 static struct pg_value plus(struct pg_value v, uint64_t c)
 {
-        if (v.kind == PG_VALUE_WORD)
+        if (v.kind == PG_VALUE_EIGHT)
+                v.kind = PG_VALUE_UNKNOWN;
+        else if (v.kind == PG_VALUE_WORD)
                 v.add = (int64_t)((uint64_t)v.add + c);
         else
                 v.offset = (int64_t)((uint64_t)v.offset + c);
@@ -64,6 +67,20 @@ static struct pg_value word_at(struct pg_value address)
         return address;
 }
 
+static struct pg_value plus_index(struct pg_value v, struct pg_value eight)
+{
+        v.kind = v.kind == PG_VALUE_REGISTER && !v.index ? PG_VALUE_REGISTER : PG_VALUE_UNKNOWN;
+        v.index = (uint16_t)(eight.register_no + 1);
+        return v;
+}
+
+static struct pg_value times(struct pg_value v, int64_t c)
+{
+        v.kind = v.kind == PG_VALUE_REGISTER && !v.index && v.offset == 0 && c == 8 ? PG_VALUE_EIGHT
+                                                                                    : PG_VALUE_UNKNOWN;
+        return v;
+}
+
 /* Two known numbers; comparisons are signed (DWARF 5, 2.5.1.5). False: no such operator. */
 static bool fold(uint8_t op, int64_t a, int64_t b, uint64_t *ret)
 {
@@ -74,6 +91,9 @@ static bool fold(uint8_t op, int64_t a, int64_t b, uint64_t *ret)
                 return true;
         case DW_OP_minus:
                 *ret = x - y;
+                return true;
+        case DW_OP_mul:
+                *ret = x * y;
                 return true;
         case DW_OP_and:
                 *ret = x & y;
@@ -120,6 +140,10 @@ static struct pg_value binary(uint8_t op, struct pg_value a, struct pg_value b)
                 return plus(a, (uint64_t)b.offset);
         if (op == DW_OP_plus && a.kind == PG_VALUE_CONSTANT)
                 return plus(b, (uint64_t)a.offset);
+        if (op == DW_OP_plus && b.kind == PG_VALUE_EIGHT)
+                return plus_index(a, b);
+        if (op == DW_OP_mul && b.kind == PG_VALUE_CONSTANT)
+                return times(a, b.offset);
         if (op == DW_OP_minus && b.kind == PG_VALUE_CONSTANT)
                 return plus(a, -(uint64_t)b.offset);
         return (struct pg_value){ .kind = PG_VALUE_UNKNOWN };

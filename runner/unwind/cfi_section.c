@@ -149,9 +149,9 @@ static enum pg_stop take_cie_head(struct pg_cursor *c, const uint8_t **ret_lette
         if (version != 1 && version != 3 && version != 4)
                 return c->bad ? PG_STOP_DAMAGED : PG_STOP_UNSUPPORTED;
         *ret_letters = take_string(c);
-        if (version == 4 &&
-            (pg_take_u8(c) != sizeof(uint64_t) || pg_take_u8(c) != 0)) // address, segment size
-                return PG_STOP_UNSUPPORTED;
+        uint16_t sizes = version == 4 ? pg_take_u16(c) : sizeof(uint64_t); // of addresses, of segments
+        if (sizes != sizeof(uint64_t))
+                return c->bad ? PG_STOP_DAMAGED : PG_STOP_UNSUPPORTED;
         cie->code_align = pg_take_uleb(c);
         cie->data_align = pg_take_sleb(c);
         uint64_t ra_column = version == 1 ? pg_take_u8(c) : pg_take_uleb(c);

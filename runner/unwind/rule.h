@@ -7,7 +7,8 @@
  * guess. A word can be stored and loaded atomically, so caches of rules need no lock.
  *
  *     CFA            = base + cfa_offset                      base: sp, bp, or a register of the first frame
- *                    | word at (base + cfa_offset) + add      base: sp, bp; add: 0 or 8
+ *                    | word at (base + cfa_offset) + add      base: sp, bp
+ *                    | word at (sp + 8 * register of the first frame + cfa_offset) + 8
  *     return address = word at CFA - 8 | a register of the first frame | undefined: this is the outermost frame
  *     caller's bp    = bp | word at CFA + bp_offset | word at bp + bp_offset | lost
  *     signal frame   : everything from the ucontext_t that the kernel laid at sp
@@ -30,8 +31,9 @@ enum pg_rule_cfa { // bits 0-3; PG_CFA_NONE makes no rule, so that 0 can stand f
         PG_CFA_AT_BP,    // word at bp + offset, plus add (realigned stacks)
         PG_CFA_SIGNAL,   // the kernel's signal frame
         PG_CFA_CHAIN,    // no CFI: frame pointer chain, with doubt
+        PG_CFA_AT_INDEX, // word at sp + 8 * first frame's register + offset, plus 8 (hand-written big-number code)
 };
-enum pg_rule_ra { // bits 4-5
+enum pg_rule_ra {        // bits 4-5
         PG_RA_AT_CFA,    // word at CFA - 8
         PG_RA_UNDEFINED, // outermost frame
         PG_RA_REGISTER,  // first frame's register (vfork)
@@ -57,8 +59,9 @@ enum pg_stop {
         PG_STOP_COUNT
 };
 
-/* bits 9: add 8; 10-14: register (DWARF number); 15-35: CFA offset / 8; 36-47: bp offset / 8; 48-63: free for
- * the owner (the agent keeps a module's number there). A stop has its reason in bits 15-35. */
+/* bit 9: 0; bits 10-14: register (DWARF number), or add / 8 for PG_CFA_AT_SP and PG_CFA_AT_BP; 15-35: CFA offset
+ * / 8; 36-47: bp offset / 8; 48-63: free for the owner (the agent keeps a module's number there). A stop has its
+ * reason in bits 15-35. */
 enum { PG_RULE_OWNER_SHIFT = 48 };
 
 static inline enum pg_rule_cfa pg_rule_cfa(pg_rule r)
@@ -75,7 +78,7 @@ static inline enum pg_rule_bp pg_rule_bp(pg_rule r)
 }
 static inline uint32_t pg_rule_add(pg_rule r)
 {
-        return r >> 9 & 1 ? 8 : 0;
+        return pg_rule_cfa(r) == PG_CFA_AT_INDEX ? 8 : (uint32_t)(r >> 10 & 31) * 8;
 }
 static inline uint32_t pg_rule_register(pg_rule r)
 {
@@ -83,11 +86,11 @@ static inline uint32_t pg_rule_register(pg_rule r)
 }
 static inline int64_t pg_rule_cfa_offset(pg_rule r)
 {
-        return (int64_t)(r << 28) >> 43 << 3;
+        return ((int64_t)(r << 28) >> 43) * 8;
 }
 static inline int64_t pg_rule_bp_offset(pg_rule r)
 {
-        return (int64_t)(r << 16) >> 52 << 3;
+        return ((int64_t)(r << 16) >> 52) * 8;
 }
 static inline uint32_t pg_rule_owner(pg_rule r)
 {
@@ -111,23 +114,32 @@ struct pg_rule_parts {
         enum pg_rule_cfa cfa;
         enum pg_rule_ra ra;
         enum pg_rule_bp bp;
-        uint32_t add;         // 0 or 8, for PG_CFA_AT_*
-        uint32_t register_no; // for PG_CFA_REGISTER or PG_RA_REGISTER; both at once cannot be packed
+        uint32_t add;         // for PG_CFA_AT_SP and PG_CFA_AT_BP
+        uint32_t register_no; // for PG_CFA_REGISTER, PG_CFA_AT_INDEX, PG_RA_REGISTER; no two of them at once
         int64_t cfa_offset, bp_offset;
 };
 
-/** Packs parts. A CFA offset that does not fit (a multiple of 8 within 8 MiB) is PG_STOP_UNSUPPORTED; a bp
- * offset that does not fit (a multiple of 8 within 16 KiB) makes the bp lost. */
+/* How many of the parts want bits 10-14. */
+static inline int pg_rule_parts_users(const struct pg_rule_parts *p)
+{
+        bool by_cfa = p->cfa == PG_CFA_REGISTER || p->cfa == PG_CFA_AT_INDEX || p->cfa == PG_CFA_AT_SP ||
+                      p->cfa == PG_CFA_AT_BP;
+        return (int)by_cfa + (p->ra == PG_RA_REGISTER);
+}
+
+/** Packs parts. A CFA offset that does not fit (a multiple of 8 within 8 MiB), or an add (a multiple of 8 below
+ * 256; no register beside it), is PG_STOP_UNSUPPORTED; a bp offset that does not fit (a multiple of 8 within
+ * 16 KiB) makes the bp lost. */
 static inline pg_rule pg_rule_pack(struct pg_rule_parts p)
 {
-        if (p.cfa_offset & 7 || p.cfa_offset < -(1 << 23) || p.cfa_offset >= 1 << 23 || (p.add & ~8u) ||
-            p.register_no > 31 || (p.cfa == PG_CFA_REGISTER && p.ra == PG_RA_REGISTER))
+        if (p.cfa_offset & 7 || p.cfa_offset < -(1 << 23) || p.cfa_offset >= 1 << 23 || (p.add & ~248u) ||
+            p.register_no > 31 || (p.add && p.register_no) || pg_rule_parts_users(&p) > 1)
                 return pg_rule_stop(PG_STOP_UNSUPPORTED);
         if (p.bp_offset & 7 || p.bp_offset < -(1 << 14) || p.bp_offset >= 1 << 14) {
                 p.bp = PG_BP_LOST;
                 p.bp_offset = 0;
         }
-        return (pg_rule)p.cfa | (pg_rule)p.ra << 4 | (pg_rule)p.bp << 6 | (pg_rule)(p.add >> 3) << 9 |
+        return (pg_rule)p.cfa | (pg_rule)p.ra << 4 | (pg_rule)p.bp << 6 | (pg_rule)(p.add >> 3) << 10 |
                (pg_rule)p.register_no << 10 | ((pg_rule)(p.cfa_offset >> 3) & 0x1fffff) << 15 |
                ((pg_rule)(p.bp_offset >> 3) & 0xfff) << 36;
 }

@@ -72,12 +72,17 @@ static inline bool pg_step_cfa(pg_rule rule, const struct pg_regs *r, struct pg_
                         return false;
                 *ret = pg_machine_register(r->all, pg_rule_register(rule)) + (uint64_t)offset;
                 return true;
+        case PG_CFA_AT_INDEX:
+                if (!r->all)
+                        return false;
+                offset = (int64_t)((uint64_t)offset + 8 * pg_machine_register(r->all, pg_rule_register(rule)));
+                __attribute__((fallthrough));
         case PG_CFA_AT_SP:
         case PG_CFA_AT_BP:
                 if (pg_rule_cfa(rule) == PG_CFA_AT_BP && r->bp_lost)
                         return false;
                 *why = PG_STOP_MEMORY;
-                if (!pg_stack_word(s, (pg_rule_cfa(rule) == PG_CFA_AT_SP ? r->sp : r->bp) + (uint64_t)offset, words,
+                if (!pg_stack_word(s, (pg_rule_cfa(rule) == PG_CFA_AT_BP ? r->bp : r->sp) + (uint64_t)offset, words,
                                    ret))
                         return false;
                 *ret += pg_rule_add(rule);
