@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/symbolize/dwarf_scope.h"
+
 enum { MAX_DEPTH = 128, MAX_OVERLAP = 16 };
 
 struct span {
@@ -47,6 +49,7 @@ struct pg_dwarf {
         const void *current; // address of the function tree that inlines was made from
         struct inlined *inlines;
         size_t n_inlines, inlines_capacity;
+        struct pg_dwarf_scopes scopes;
 };
 
 /* Room for one more of an array that doubles; false when out of memory. */
@@ -153,6 +156,7 @@ void pg_dwarf_destroy(struct pg_dwarf *d)
         free(d->units);
         free(d->spans.items);
         free(d->inlines);
+        pg_dwarf_scopes_deinit(&d->scopes);
         dwarf_end(d->dwarf);
         free(d);
 }
@@ -253,12 +257,11 @@ static size_t inlines_at(struct pg_dwarf *d, Dwarf_Addr address, Dwarf_Die *ret[
 
 /* ---- attributes ---- */
 
-static const char *name_of(Dwarf_Die *die)
+static const char *name_of(struct pg_dwarf *d, Dwarf_Die *die)
 {
-        Dwarf_Attribute attribute;
-        const char *name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute));
+        const char *name = pg_dwarf_linkage_name(die);
         if (!name)
-                name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute));
+                name = pg_dwarf_scoped_name(&d->scopes, die);
         return name ? name : dwarf_diename(die);
 }
 
@@ -293,9 +296,9 @@ static void find_line(Dwarf_Die *unit, Dwarf_Addr address, struct pg_dwarf_frame
 }
 
 /* Names the function of a frame. */
-static void describe(struct pg_dwarf_frame *f, Dwarf_Die *die)
+static void describe(struct pg_dwarf *d, struct pg_dwarf_frame *f, Dwarf_Die *die)
 {
-        f->system_name = name_of(die);
+        f->system_name = name_of(d, die);
         f->start_line = number_of(die, DW_AT_decl_line);
 }
 
@@ -316,10 +319,10 @@ size_t pg_dwarf_find(struct pg_dwarf *d, uint64_t address, struct pg_dwarf_frame
         Dwarf_Die *calls[PG_MAX_INLINES], *function = &u->functions[in_function->owner];
         index_inlines(d, function);
         for (size_t i = inlines_at(d, address, calls); i > 0; i--) {
-                describe(&ret[n++], calls[i - 1]);
+                describe(d, &ret[n++], calls[i - 1]);
                 ret[n] = (struct pg_dwarf_frame){ .file = call_file(&u->code, calls[i - 1]) };
                 ret[n].line = ret[n].file ? number_of(calls[i - 1], DW_AT_call_line) : 0;
         }
-        describe(&ret[n], function);
+        describe(d, &ret[n], function);
         return n + 1;
 }

@@ -16,7 +16,7 @@ enum { PG_MAX_INLINES = 64 };
 
 /* One function at an address. Strings belong to the pg_dwarf. */
 struct pg_dwarf_frame {
-        const char *system_name; // linkage name, else the plain name; NULL when unknown
+        const char *system_name; // linkage name, else the name with its scopes; NULL when unknown
         const char *file;        // NULL when unknown
         uint32_t line, start_line;
 };

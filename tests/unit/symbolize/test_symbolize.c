@@ -112,6 +112,33 @@ static void inlined_calls_are_named_innermost_first(void **state)
         }
 }
 
+/* GCC gives only give() a linkage name, the other names are put together from scopes; clang gives all one. */
+static void functions_without_linkage_names_have_their_scopes(void **state)
+{
+        static const struct {
+                int64_t mark;
+                const char *gcc, *clang;
+        } wanted[] = {
+                { 1, "app::(anonymous namespace)::Pool::take",
+                  "app::(anonymous namespace)::Pool::take(int)" },
+                { 2, "app::(anonymous namespace)::helper", "app::(anonymous namespace)::helper(int)" },
+                { 3, "app::Public::give(int)", "app::Public::give(int)" },
+                { 4, "app::scopes_calls(int)::Local::run", "app::scopes_calls(int)::Local::run(int)" },
+                { 5, "app::scopes_calls(int)::{lambda}::operator()",
+                  "app::scopes_calls(int)::$_::operator()(int) const" },
+        };
+        static const char *const files[] = { SUBJECTS "/scopes.so", SUBJECTS "/scopes-clang.so" };
+        for (size_t i = 0; i < 2; i++)
+                for (size_t k = 0; k < sizeof(wanted) / sizeof(*wanted); k++) {
+                        struct mark mark = find_mark(files[i], wanted[k].mark);
+                        struct pg_location l = look_up(*state, files[i], mark.address);
+                        assert_int_equal(l.n_frames, 2);
+                        assert_string_equal(l.frames[0].identity, i ? wanted[k].clang : wanted[k].gcc);
+                        assert_int_equal(l.frames[0].line, mark.line);
+                        assert_string_equal(l.frames[1].name, "app::scopes_calls(int)");
+                }
+}
+
 static void a_symbol_table_alone_gives_names_without_lines(void **state)
 {
         struct fixture *f = *state;
@@ -396,6 +423,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(inlined_calls_are_named_innermost_first),
+                TEST(functions_without_linkage_names_have_their_scopes),
                 TEST(a_symbol_table_alone_gives_names_without_lines),
                 TEST(what_dynsym_does_not_know_is_not_named_after_its_neighbour),
                 TEST(of_two_names_the_same_one_is_taken_in_each_build),
