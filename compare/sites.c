@@ -328,8 +328,9 @@ static const struct pg_site *worst_line(struct pg_judge *j, const struct pair *p
 /* ---- suspects ---- */
 
 /*
- * Variance of a sum that was estimated from blocks taken with probability 1 - exp(-size / interval): at most
- * interval * bytes for bytes, and for a count the same over the square of the mean size.
+ * Variance of a sum that was estimated from blocks, each taken with probability p of about size / interval and
+ * weighted by 1 / p: size^2 (1 - p) / p for each, at most interval * bytes for all. For a count it is that over
+ * the square of the size, for which the mean size stands.
  */
 static double variance_of(const struct group *g, enum pg_metric metric, uint64_t interval)
 {
