@@ -36,7 +36,7 @@ static void *grow(void *array, uint32_t n, uint32_t *capacity, size_t size)
         if (n < *capacity)
                 return array;
         uint32_t larger = *capacity ? *capacity * 2 : 4;
-        void *p = larger > *capacity ? reallocarray(array, larger, size) : NULL;
+        void *p = larger > *capacity ? realloc(array, larger * size) : NULL; // the product fits: size is small
         if (p)
                 *capacity = larger;
         return p;
