@@ -98,17 +98,22 @@ static bool read_segments(Elf *e, struct pg_code_file *f, struct pg_error *err)
         return true;
 }
 
+/* Two segments may share a page of the file: the one whose mapping begins with it is meant. */
 static const struct segment *segment_at(const struct pg_code_file *f, uint64_t file_offset, bool executable)
 {
         const uint64_t page_mask = 4095;
+        const struct segment *found = NULL;
         for (size_t i = 0; i < f->n_segments; i++) {
                 const struct segment *s = &f->segments[i];
                 uint64_t first = s->offset & ~page_mask;
-                if (s->executable == executable && file_offset >= first &&
-                    file_offset - first < s->file_size + (s->offset - first))
+                if (s->executable != executable || file_offset < first ||
+                    file_offset - first >= s->file_size + (s->offset - first))
+                        continue;
+                if (file_offset == first)
                         return s;
+                found = found ? found : s;
         }
-        return NULL;
+        return found;
 }
 
 bool pg_code_file_bias(const struct pg_code_file *f, uint64_t start, uint64_t file_offset, uint64_t *ret)
