@@ -17,7 +17,7 @@
 #include "runner/capture/layout.h"
 #include "runner/engine/code_file.h"
 
-enum { CACHE_BITS = 12, BUILD_ID_MAX = 64 };
+enum { CACHE_BITS = 14, BUILD_ID_MAX = 64 };
 
 /* One file as it was mapped. */
 struct known_file {
@@ -52,6 +52,7 @@ struct pg_address_space {
         struct module *modules;
         uint32_t n_modules, modules_capacity;
         struct pg_unwinder unwinder;
+        bool has_rules; // some are in the cache
 };
 
 /* ---- files ----------------------------------------------------------------------------------------------- */
@@ -220,7 +221,8 @@ static bool find_file(struct pg_code_files *files, pid_t pid, const struct pg_ma
 
 static pg_rule find_rule(void *context, uint64_t address)
 {
-        const struct pg_address_space *as = context;
+        struct pg_address_space *as = context;
+        as->has_rules = true;
         if (!pg_address_space_is_code(as, address))
                 return pg_rule_with_owner(pg_rule_stop(PG_STOP_NO_CFI), PG_MODULE_NONE);
         uint64_t in_file;
@@ -412,7 +414,9 @@ bool pg_address_space_map(struct pg_address_space **as, pid_t pid, const struct 
                 return true; // nothing new, as after mprotect
         if (!put_place(*as, (struct place){ m->start, m->end, module }, err))
                 return false;
-        pg_rule_cache_clear(&(*as)->unwinder.cache);
+        if ((*as)->has_rules)
+                pg_rule_cache_clear(&(*as)->unwinder.cache);
+        (*as)->has_rules = false;
         return true;
 }
 

@@ -16,7 +16,7 @@
 #include "runner/base/cleanup.h"
 #include "runner/unwind/cfi.h"
 
-enum { BUILD_ID_MAX = 64, RETURNS_MAX = 4, KNOWN_MAX = 16, CODE_SCAN_MAX = 64 << 20 };
+enum { BUILD_ID_MAX = 64, RETURNS_MAX = 4, KNOWN_MAX = 16, CODE_SCAN_MAX = 4 << 20 };
 
 struct segment {
         uint64_t offset, file_size, address;
@@ -304,7 +304,8 @@ static void read_build_id(Elf *e, struct pg_code_file *f)
 }
 
 /* Trampolines that the kernel's signal frames return to, as far as they can be told by their bytes: the system
- * call comes 5 or 7 bytes after their first one. */
+ * call comes 5 or 7 bytes after their first one. C libraries without CFI for them are small; large files are not
+ * searched. */
 static void find_signal_returns(Elf *e, struct pg_code_file *f)
 {
         for (size_t i = 0; i < f->n_segments; i++) {
@@ -323,24 +324,31 @@ static void find_signal_returns(Elf *e, struct pg_code_file *f)
 }
 
 /* Functions of Go whose CFI does not tell what they do. Stacks begin in some: nothing that could be called a caller
- * lies outside of them. Others switch stacks: where they came from only the frame pointer knows. */
+ * lies outside of them. Others switch stacks: where they came from only the frame pointer knows. And signal handlers
+ * return to one. */
 static pg_rule go_rule(const char *name)
 {
         static const struct {
                 const char *name;
-                bool is_root;
-        } functions[] = { { "runtime.goexit", true },      { "runtime.mstart", true },
-                          { "runtime.rt0_go", true },      { "runtime.mcall", true },
-                          { "_rt0_amd64_linux", true },    { "_rt0_amd64", true },
-                          { "runtime.systemstack", false }, { "runtime.morestack", false },
-                          { "runtime.asmcgocall", false } };
+                struct pg_rule_parts parts; // all zero: pg_rule_chain
+        } functions[] = {
+                { "runtime.goexit", { .cfa = PG_CFA_SP, .ra = PG_RA_UNDEFINED } },
+                { "runtime.mstart", { .cfa = PG_CFA_SP, .ra = PG_RA_UNDEFINED } },
+                { "runtime.rt0_go", { .cfa = PG_CFA_SP, .ra = PG_RA_UNDEFINED } },
+                { "runtime.mcall", { .cfa = PG_CFA_SP, .ra = PG_RA_UNDEFINED } },
+                { "_rt0_amd64_linux", { .cfa = PG_CFA_SP, .ra = PG_RA_UNDEFINED } },
+                { "_rt0_amd64", { .cfa = PG_CFA_SP, .ra = PG_RA_UNDEFINED } },
+                { "runtime.sigreturn", { .cfa = PG_CFA_SIGNAL } },
+                { "runtime.sigreturn__sigaction", { .cfa = PG_CFA_SIGNAL } },
+                { "runtime.systemstack", { .cfa = PG_CFA_NONE } },
+                { "runtime.morestack", { .cfa = PG_CFA_NONE } },
+                { "runtime.asmcgocall", { .cfa = PG_CFA_NONE } },
+        };
         for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
                 size_t n = strlen(functions[i].name);
-                if (strncmp(name, functions[i].name, n) != 0 || (name[n] && strcmp(name + n, ".abi0") != 0))
-                        continue;
-                return functions[i].is_root ? pg_rule_pack((struct pg_rule_parts){ .cfa = PG_CFA_SP,
-                                                                                   .ra = PG_RA_UNDEFINED })
-                                            : pg_rule_chain();
+                if (strncmp(name, functions[i].name, n) == 0 && (!name[n] || strcmp(name + n, ".abi0") == 0))
+                        return functions[i].parts.cfa == PG_CFA_NONE ? pg_rule_chain()
+                                                                     : pg_rule_pack(functions[i].parts);
         }
         return 0;
 }
@@ -466,11 +474,12 @@ pg_rule pg_code_file_rule(const struct pg_code_file *f, uint64_t address)
         for (size_t i = 0; i < f->n_known; i++)
                 if (address >= f->known[i].start && address < f->known[i].end)
                         return f->known[i].rule;
-        if (is_signal_return(f, address)) // Go's has CFI, but that of an ordinary function
-                return pg_rule_pack((struct pg_rule_parts){ .cfa = PG_CFA_SIGNAL });
         pg_rule rule = f->eh_frame.has_table ? pg_cfi_rule(&f->eh_frame.cfi, address)
                                              : rule_by_index(&f->eh_frame, address);
         if (is_unknown(rule))
                 rule = rule_by_index(&f->debug_frame, address);
-        return is_unknown(rule) ? pg_rule_chain() : rule;
+        if (!is_unknown(rule))
+                return rule;
+        return is_signal_return(f, address) ? pg_rule_pack((struct pg_rule_parts){ .cfa = PG_CFA_SIGNAL })
+                                            : pg_rule_chain();
 }

@@ -34,6 +34,7 @@ enum {
         SETTLE_NS = 2 * PG_NS_PER_MS,   // after so long what was written before is in every ring
 };
 static const double CUT_MAX = 0.02;     // of samples: above this a longer copy is asked for
+static const double CUT_MANY = 0.5;     // above this, one four times as long
 static const double UNSEEN_MAX = 0.03;  // of CPU time that short threads hide: above this, finer ticks
 
 struct pg_engine_session {
@@ -254,7 +255,8 @@ static const char *perf_again(const struct pg_engine_session *s, struct pg_engin
         if (!cut && finer == s->finer)
                 return NULL;
         request->finer = finer;
-        request->stack_copy_bytes = cut ? s->options.stack_bytes * 2 : s->options.stack_bytes;
+        uint32_t factor = !cut ? 1 : (double)t->cut > CUT_MANY * (double)t->samples ? 4 : 2;
+        request->stack_copy_bytes = s->options.stack_bytes * factor;
         const char *text = pg_arena_printf(
                 a, cut ? "%.1f %% of the stacks were deeper than the %u bytes that were copied"
                        : "%.1f %% of the CPU time was in threads too short for the rate",

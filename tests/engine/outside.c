@@ -48,7 +48,10 @@ void profile(const struct pg_engine_ops *engine, const char *const *argv, struct
                 give_up("launcher", &err);
         if (!engine->start(&request, &hook.session, &err))
                 give_up("start", &err);
-        const struct pg_launch_request launch = { .argv = argv, .envp = (const char *const *)environ, .cwd = ".",
+        char folder[] = "/tmp/perfgate-profiled-XXXXXX", command[64]; // Node.js leaves files in its working directory
+        if (!mkdtemp(folder))
+                give_up(folder, &err);
+        const struct pg_launch_request launch = { .argv = argv, .envp = (const char *const *)environ, .cwd = folder,
                                                   .output = PG_OUTPUT_DISCARD, .before_exec = before_exec,
                                                   .user = &hook };
         memset(ret, 0, sizeof(*ret));
@@ -61,6 +64,9 @@ void profile(const struct pg_engine_ops *engine, const char *const *argv, struct
         ret->again = engine->again ? engine->again(hook.session, &ret->next, ret->arena) : NULL;
         engine->stop(hook.session);
         pg_launcher_destroy(launcher);
+        snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+        if (system(command) != 0)
+                give_up(command, &err);
         sum_up(ret);
 }
 

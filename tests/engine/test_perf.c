@@ -174,7 +174,7 @@ static void threads_are_covered_however_they_are_made(void **state)
         struct profiled p = best(ARGV(program, "clones", "8"));
         assert_accounts(&p);
         assert_complete(&p, 0.99);
-        assert_share(&p, self_ns(&p, program, "in_thread"), 1);
+        assert_share(&p, total_ns(&p, program, "raw_thread"), 1); // its work, and its looks at the clock
         assert_int_equal(p.captured->processes[0].n_threads, 9);
         profiled_free(&p);
 }
@@ -232,7 +232,7 @@ static void each_exec_is_an_image_of_its_own(void **state)
 
 /* ---- copies of the stack --------------------------------------------------------------------------------- */
 
-/* 512 bytes hold no Python stack: the engine says so and asks for twice as much until it is enough. */
+/* 512 bytes hold no Python stack: the engine says so and asks for more until it is enough. */
 static void copies_grow_until_stacks_fit(void **state)
 {
         (void)state;
@@ -243,7 +243,7 @@ static void copies_grow_until_stacks_fit(void **state)
         assert_true(p.truncated > p.samples / 50);
         assert_non_null(p.again);
         assert_non_null(strstr(p.again, "512 bytes"));
-        assert_int_equal(p.next.stack_copy_bytes, 1024);
+        assert_in_range(p.next.stack_copy_bytes, 1024, 2048);
         assert_true(p.samples > 0); // none is dropped for that
         profiled_free(&p);
         small.stack_copy_bytes = 4096;
