@@ -95,6 +95,7 @@ struct pg_captured_process {
         uint64_t sample_count, sample_weight_ns; // totals, lost ones not included
         uint64_t lost_samples, lost_weight_ns;
         uint32_t threads_armed, threads_unarmed, threads_task_clock;
+        uint32_t threads_stopped; // of the armed: stopped from outside when their CPU time was due
         bool signal_taken_away;
 };
 

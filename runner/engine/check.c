@@ -14,7 +14,7 @@
 /* Sums over all processes. */
 struct totals {
         double weight_ns, lost_ns;
-        uint64_t samples, frameless, armed, unarmed, by_event;
+        uint64_t samples, frameless, armed, unarmed, by_event, by_stop;
         bool taken_away;
         enum pg_disarm disarm; // the first reason met
 };
@@ -41,6 +41,7 @@ static struct totals sum_up(const struct pg_captured *c)
                 t.armed += p->threads_armed;
                 t.unarmed += p->threads_unarmed;
                 t.by_event += p->threads_task_clock;
+                t.by_stop += p->threads_stopped;
                 t.taken_away |= p->signal_taken_away;
                 if (t.disarm == PG_DISARM_NONE)
                         t.disarm = p->disarm;
@@ -51,6 +52,8 @@ static struct totals sum_up(const struct pg_captured *c)
 const char *pg_profile_clock(const struct pg_captured *captured)
 {
         struct totals t = sum_up(captured);
+        if (t.by_stop > 0)
+                return "thread-cpu-time";
         if (t.by_event == 0)
                 return t.armed == 0 ? "" : "cpu-timer";
         return t.by_event == t.armed ? "task-clock" : "task-clock and cpu-timer";
@@ -68,6 +71,15 @@ static double chance_ns(double expected_ns, double period_ns, double user_ns, do
         return 5 * hypot(sampling, split);
 }
 
+/* Where threads are stopped from outside. */
+static const char *cause_when_stopped(const struct pg_captured *c, const struct totals *t)
+{
+        if (t->lost_ns > 0.01 * t->weight_ns)
+                return "; threads ended before they could be stopped";
+        return c->n_gaps > 0 ? "; a set-user-ID program ran without its privileges"
+                             : "; a child that cannot be traced, or a machine too busy to stop threads in time";
+}
+
 /* The likeliest cause, for the text. */
 static const char *cause(const struct pg_captured *c, const struct totals *t)
 {
@@ -77,6 +89,8 @@ static const char *cause(const struct pg_captured *c, const struct totals *t)
                 [PG_DISARM_NO_SIGNAL] = "; the agent gave up: SIGURG and SIGWINCH are in use",
                 [PG_DISARM_NO_TIMER] = "; the agent gave up: neither perf events nor CPU timers are allowed",
         };
+        if (t->by_stop > 0)
+                return cause_when_stopped(c, t);
         if (t->disarm > PG_DISARM_NONE && t->disarm < PG_DISARM_COUNT)
                 return disarmed[t->disarm];
         if (t->taken_away)
@@ -101,8 +115,9 @@ static const char *doubt_of_missing(const struct totals *t, double period_ns, st
         double all_ns = t->weight_ns + t->lost_ns;
         const char *text = NULL;
         if (t->lost_ns > share * all_ns + samples * period_ns)
-                text = pg_arena_printf(a, "%.1f %% of the CPU time was sampled but lost: the sample log was full",
-                                       100 * t->lost_ns / all_ns);
+                text = pg_arena_printf(a, "%.1f %% of the CPU time %s", 100 * t->lost_ns / all_ns,
+                                       t->by_stop > 0 ? "was not sampled: threads ended before they could be stopped"
+                                                      : "was sampled but lost: the sample log was full");
         else if ((double)t->frameless > share * (double)t->samples + samples)
                 text = pg_arena_printf(a, "%.1f %% of the samples have no function: the table of stacks was full, or "
                                           "registers could not be read",
@@ -117,6 +132,8 @@ const char *pg_profile_doubt(const struct pg_captured *captured, uint64_t user_n
 {
         struct totals t = sum_up(captured);
         double user = (double)user_ns, both = user + (double)system_ns, period = (double)period_ns;
+        if (t.by_stop > 0 && t.samples > 0 && t.weight_ns / (double)t.samples > period)
+                period = t.weight_ns / (double)t.samples; // an engine that is slower than it was asked to be
         bool timers_only = t.armed > 0 && t.by_event == 0;
         double low = 0.9 * (timers_only ? both : user), high = 1.1 * both;
         low -= chance_ns(low, period, user, (double)system_ns);

@@ -62,6 +62,7 @@ struct pg_engine_ops {
 
 extern const struct pg_engine_ops pg_agent_engine; // samples itself by the preloaded agent
 extern const struct pg_engine_ops pg_perf_engine;  // sampled from outside by perf events
+extern const struct pg_engine_ops pg_ptrace_engine; // stopped and read from outside
 
 /** All engines, best first, NULL-terminated. */
 extern const struct pg_engine_ops *const pg_engines[];
@@ -84,7 +85,8 @@ PG_MUST_CHECK bool pg_engine_pick(const char *name, const char *program, const s
 
 /* ---- judging what came (check.c) ---- */
 
-/** What ticked: "task-clock", "cpu-timer", "task-clock and cpu-timer", or "" when nothing did. */
+/** What ticked: "task-clock", "cpu-timer", "task-clock and cpu-timer", "thread-cpu-time" (read from outside), or ""
+ * when nothing did. */
 const char *pg_profile_clock(const struct pg_captured *captured);
 
 /**
@@ -92,9 +94,9 @@ const char *pg_profile_clock(const struct pg_captured *captured);
  * CPU time that the kernel accounted to the same tree.
  *
  * Events tick in user space alone, timers in both, so the weights must lie between user - tolerance and
- * user + system + tolerance (with timers alone: around the sum). The tolerance is 10 %, and five standard
- * deviations of what chance does to samples and to the kernel's own split, which it makes by sampling at
- * CONFIG_HZ (100 assumed).
+ * user + system + tolerance (with timers alone, or threads stopped by their CPU time: around the
+ * sum). The tolerance is 10 %, and five standard deviations of what chance does to samples and to the kernel's own
+ * split, which it makes by sampling at CONFIG_HZ (100 assumed).
  *
  * And at most 2 % of the samples may be lost, or be without any frame.
  *
