@@ -127,6 +127,28 @@ static void the_clock_is_named(void **state)
         assert_string_equal(pg_profile_clock(&none), "");
 }
 
+/* Both kinds of time count, and the engine may be slower than it was asked to be. */
+static void stopped_threads_have_words_of_their_own(void **state)
+{
+        (void)state;
+        struct pg_captured_process p = sampled(10000, false);
+        struct pg_captured c = { .processes = &p, .n_processes = 1 };
+        p.threads_stopped = 1;
+        assert_string_equal(pg_profile_clock(&c), "thread-cpu-time");
+        assert_null(doubt_about(p, 5000, 5000));
+        assert_non_null(strstr(doubt_about(p, 10000, 10000), "a machine too busy to stop threads in time"));
+        p.lost_weight_ns = 10000ull * MS;
+        assert_non_null(strstr(doubt_about(p, 10000, 10000), "threads ended before they could be stopped"));
+        assert_non_null(strstr(doubt_about(p, 10000, 0), "50.0 % of the CPU time was not sampled: threads ended"));
+        // 1 s in 250 samples of 4 ms: the limit is 900 - 5 * 4 * sqrt(900 / 4 + 1) = 599 ms
+        p = sampled(600, false);
+        p.threads_stopped = 1;
+        p.sample_count = 150;
+        assert_null(doubt_about(p, 1000, 0));
+        p.sample_count = 600; // of 1 ms: 900 - 5 * sqrt(901) = 750 ms
+        assert_non_null(doubt_about(p, 1000, 0));
+}
+
 static void engines_are_found_by_name(void **state)
 {
         (void)state;
@@ -182,6 +204,7 @@ int main(void)
                 cmocka_unit_test(few_samples_may_be_lost),
                 cmocka_unit_test(few_samples_may_be_nobodys),
                 cmocka_unit_test(the_clock_is_named),
+                cmocka_unit_test(stopped_threads_have_words_of_their_own),
                 cmocka_unit_test(engines_are_found_by_name),
                 cmocka_unit_test(the_agent_engine_says_what_the_target_needs),
                 cmocka_unit_test(a_rate_out_of_range_is_refused),

@@ -66,6 +66,8 @@ static void a_named_engine_is_taken_or_says_why_not(void **state)
         assert_string_equal(why, "statically linked");
         assert_true(pick("perf", DYNAMIC, &err));
         assert_int_equal(picked == NULL, why != NULL);
+        assert_true(pick("ptrace", STATIC, &err));
+        assert_int_equal(picked == NULL, why != NULL);
         assert_false(pick("crystal ball", DYNAMIC, &err));
         assert_int_equal(err.code, PG_EUSAGE);
 }
