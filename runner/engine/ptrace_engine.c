@@ -28,14 +28,14 @@
 
 enum { RATE_HZ_MAX = 100000, OWN_RATE_HZ_MAX = 250 };
 static const uint64_t END_PATIENCE_NS = 2ull * PG_NS_PER_S; // for the tree's end, when it was reported
-static const uint64_t MAPS_AGAIN_NS = 20ull * PG_NS_PER_MS; // between two looks for new code
+static const uint64_t MAPS_AGAIN_NS = 20ull * PG_NS_PER_MS; // after a look for new code that found none
 
 struct image {
         uint32_t process; // in the stacks
         struct pg_address_space *code;
         uint32_t *modules; // numbers in the stacks of the address space's modules
         uint32_t n_modules;
-        uint64_t maps_read_ns;
+        uint64_t maps_due_ns; // reading the maps again is worth it from then on
 };
 
 struct pg_engine_session {
@@ -57,11 +57,14 @@ struct pg_engine_session {
 static bool read_maps(struct image *image, pid_t pid, struct pg_error *err)
 {
         struct pg_error gone = { 0 };
-        image->maps_read_ns = pg_now_ns();
-        if (pg_address_space_read_maps(&image->code, pid, &gone) || gone.code == PG_EOS)
-                return true; // a process that is gone has no more stacks either
-        *err = gone;
-        return false;
+        uint32_t known = pg_address_space_n_modules(image->code);
+        if (!pg_address_space_read_maps(&image->code, pid, &gone) && gone.code != PG_EOS) {
+                *err = gone; // a process that is gone is none, it has no more stacks either
+                return false;
+        }
+        if (pg_address_space_n_modules(image->code) == known)
+                image->maps_due_ns = pg_now_ns() + MAPS_AGAIN_NS;
+        return true;
 }
 
 static void image_destroy(struct image *image)
@@ -170,6 +173,33 @@ static bool add_modules(struct pg_engine_session *s, struct image *image)
         return true;
 }
 
+/*
+ * Where a walk ends because the program has switched stacks, and its code keeps frame pointers (Go,
+ * generated code), they lead on from one stack to the other. As long as it is such code: elsewhere the
+ * register holds anything.
+ */
+static uint32_t follow_frame_pointers(struct pg_engine_session *s, const struct image *image, pid_t tid,
+                                      uint64_t frame_pointer, uint32_t n, enum pg_stop *end)
+{
+        uint64_t frame[2];
+        while (n < PG_STACK_MAX &&
+               pg_address_space_keeps_frame_pointers(image->code, s->walked[n - 1].address)) {
+                if (frame_pointer == 0)
+                        *end = PG_STOP_ROOT;
+                if (frame_pointer == 0 || !pg_remote_frame(tid, frame_pointer, frame) ||
+                    !pg_address_space_is_code(image->code, frame[1] - 1))
+                        break;
+                pg_rule rule = pg_address_space_rule(image->code, frame[1] - 1);
+                s->walked[n++] = (struct pg_walked){ frame[1] - 1, rule };
+                if (pg_rule_cfa(rule) != PG_CFA_STOP && pg_rule_ra(rule) == PG_RA_UNDEFINED) {
+                        *end = PG_STOP_ROOT;
+                        break;
+                }
+                frame_pointer = frame[0];
+        }
+        return n;
+}
+
 static uint32_t walk(struct pg_engine_session *s, struct image *image, const struct pg_trace_stop *stop,
                      enum pg_stop *ret_end)
 {
@@ -179,14 +209,18 @@ static uint32_t walk(struct pg_engine_session *s, struct image *image, const str
                                          u->rdx, u->rax, u->rcx, u->rsp, u->rip };
         struct pg_regs r = { .pc = u->rip, .sp = u->rsp, .bp = u->rbp, .all = all, .exact = true };
         pg_remote_stack_start(&s->stack, stop->tid, u->rsp);
-        return pg_address_space_walk(image->code, &r, &s->stack.stack, s->walked, PG_STACK_MAX, ret_end);
+        uint32_t n =
+                pg_address_space_walk(image->code, &r, &s->stack.stack, s->walked, PG_STACK_MAX, ret_end);
+        if (*ret_end == PG_STOP_ROOT || r.bp_lost || pg_regs_lookup(&r) != s->walked[n - 1].address)
+                return n;
+        return follow_frame_pointers(s, image, stop->tid, r.bp, n, ret_end);
 }
 
 /* Code may have been loaded since the maps were read. */
 static bool is_stale(const struct image *image, enum pg_stop end)
 {
         return end != PG_STOP_ROOT && end != PG_STOP_MEMORY && end != PG_STOP_DEPTH &&
-               pg_now_ns() - image->maps_read_ns > MAPS_AGAIN_NS;
+               pg_now_ns() >= image->maps_due_ns;
 }
 
 static uint32_t find_places(struct pg_engine_session *s, const struct image *image, uint32_t n)

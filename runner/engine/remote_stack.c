@@ -107,3 +107,8 @@ void pg_remote_stack_start(struct pg_remote_stack *r, pid_t pid, uint64_t sp)
         r->stack.more = more;
         begin_at(r, sp);
 }
+
+bool pg_remote_frame(pid_t pid, uint64_t frame_pointer, uint64_t ret[2])
+{
+        return read_memory(pid, frame_pointer, ret, 2 * sizeof(*ret)) == 2 * sizeof(*ret);
+}

@@ -33,4 +33,7 @@ void pg_remote_stack_deinit(struct pg_remote_stack *r);
 /** For a walk from sp on in a process that stands still. Nothing readable there: an empty stack. */
 void pg_remote_stack_start(struct pg_remote_stack *r, pid_t pid, uint64_t sp);
 
+/** The two words at a frame pointer, wherever that is: the caller's frame pointer, and the return address. */
+bool pg_remote_frame(pid_t pid, uint64_t frame_pointer, uint64_t ret[2]);
+
 #endif

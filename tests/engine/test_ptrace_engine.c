@@ -175,6 +175,28 @@ static void handlers_on_stacks_of_their_own_are_walked_through(void **state)
         traced_run_deinit(&run);
 }
 
+/* The collector works on stacks of its own; a stack that is being switched may be met. */
+static void stacks_of_go_programs_lead_from_one_to_the_other(void **state)
+{
+        (void)state;
+        RUN(run, FIXTURE("shares_go"), "1000");
+        assert_ran(&run, 0);
+        assert_true(traced_incomplete(&run) <= traced_all(&run).samples / 20);
+        assert_accounted(&run);
+        traced_run_deinit(&run);
+}
+
+/* Libraries come after the program's start, and one while it runs. */
+static void dynamic_programs_are_no_different(void **state)
+{
+        (void)state;
+        RUN(run, FIXTURE("cpu_loaded"));
+        assert_ran(&run, 0);
+        assert_complete(&run);
+        assert_null(doubt(&run));
+        traced_run_deinit(&run);
+}
+
 /* ---- processes ---- */
 
 static void forked_children_are_sampled(void **state)
@@ -248,6 +270,38 @@ static void the_end_is_the_target_s_own(void **state)
         assert_int_equal(killed.result.signal, SIGKILL);
         assert_true(traced_function(&killed, "one").samples > 0);
         traced_run_deinit(&killed);
+}
+
+/* As an ordinary user: 0 when the result says that su was not what it usually is. */
+static int run_su(const char *helper)
+{
+        if (geteuid() == 0 && (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0))
+                return 1;
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); // as for any program that this user starts
+        if (!traced_start_helper(helper))
+                return 2;
+        RUN(run, "/bin/sh", "-c", "su --version");
+        if (run.err.code != PG_OK || run.result.exit_status != 0)
+                return 3;
+        if (run.captured->n_gaps != 1 || !strstr(run.captured->gaps[0].path, "/su") ||
+            !strstr(run.captured->gaps[0].why, "set-user-ID"))
+                return 4;
+        const char *obstacle = pg_ptrace_engine.obstacle("/bin/su", NULL, run.arena);
+        return obstacle && strstr(obstacle, "set-user-ID") ? 0 : 5;
+}
+
+static void a_program_without_its_privileges_is_told(void **state)
+{
+        (void)state;
+        int status = -1;
+        char helper[64];
+        assert_true(traced_copy_helper(helper));
+        pid_t child = fork();
+        if (child == 0)
+                _exit(run_su(helper));
+        assert_int_equal(waitpid(child, &status, 0), child);
+        unlink(helper);
+        assert_int_equal(status, 0);
 }
 
 static void what_cannot_be_started_is_reported_as_ever(void **state)
@@ -395,12 +449,15 @@ int main(void)
                 cmocka_unit_test(brief_threads_are_sampled_or_counted_as_lost),
                 cmocka_unit_test(deep_stacks_are_not_cut),
                 cmocka_unit_test(handlers_on_stacks_of_their_own_are_walked_through),
+                cmocka_unit_test(stacks_of_go_programs_lead_from_one_to_the_other),
+                cmocka_unit_test(dynamic_programs_are_no_different),
                 cmocka_unit_test(forked_children_are_sampled),
                 cmocka_unit_test(children_by_raw_system_calls_are_followed),
                 cmocka_unit_test(each_program_of_a_process_is_one_image),
                 cmocka_unit_test(any_thread_may_become_another_program),
                 cmocka_unit_test(spawned_programs_and_orphans_are_followed),
                 cmocka_unit_test(the_end_is_the_target_s_own),
+                cmocka_unit_test(a_program_without_its_privileges_is_told),
                 cmocka_unit_test(what_cannot_be_started_is_reported_as_ever),
                 cmocka_unit_test(signals_arrive_as_without_us),
                 cmocka_unit_test(ignored_signals_wake_nobody),

@@ -10,20 +10,40 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runner/base/clock.h"
+#include "runner/base/file.h"
 
 static struct pg_launcher *launcher;
+
+bool traced_start_helper(const char *path)
+{
+        struct pg_error err = { 0 };
+        if (pg_launcher_create(path, &launcher, &err))
+                return true;
+        fprintf(stderr, "%s\n", err.text);
+        return false;
+}
+
+bool traced_copy_helper(char path[64])
+{
+        struct pg_error err = { 0 };
+        PG_AUTO_FREE char *bytes = NULL;
+        size_t n;
+        strcpy(path, "/tmp/perfgate-helper-XXXXXX");
+        int fd = mkstemp(path);
+        bool ok = fd >= 0 && pg_file_read(HELPER, 64 << 20, &bytes, &n, &err) &&
+                  write(fd, bytes, n) == (ssize_t)n && fchmod(fd, 0755) == 0;
+        close(fd);
+        return ok;
+}
 
 int traced_setup(void **state)
 {
         (void)state;
-        struct pg_error err = { 0 };
-        if (pg_launcher_create(HELPER, &launcher, &err))
-                return 0;
-        fprintf(stderr, "%s\n", err.text);
-        return -1;
+        return traced_start_helper(HELPER) ? 0 : -1;
 }
 
 int traced_teardown(void **state)

@@ -27,6 +27,9 @@ struct traced_run {
 /** The helper for all runs of a test program. */
 int traced_setup(void **state);
 int traced_teardown(void **state);
+/** Another one, of a copy that every user may run; to be made before the user is changed, and started after. */
+bool traced_copy_helper(char path[64]);
+bool traced_start_helper(const char *path);
 
 /** engine NULL: bare. rate_hz as the engine gets it. argv[0] is a path. timeout_ns 0: two minutes. */
 void traced_run(struct traced_run *run, const struct pg_engine_ops *engine, uint32_t rate_hz,
