@@ -129,8 +129,9 @@ static bool save_result(const struct record_args *args, char **argv, const struc
         return pg_file_replace(path, json.data, json.len, err) || pg_context(err, "%s", path);
 }
 
+/* lost: what became of those that were, e.g. "samples were lost". */
 static void say_written(const struct record_args *args, const char *file, const struct pg_stack_quality *q,
-                        const char *events)
+                        const char *events, const char *lost)
 {
         if (!file)
                 return;
@@ -139,7 +140,9 @@ static void say_written(const struct record_args *args, const char *file, const 
         if (q->events)
                 fprintf(stderr, ", %.2f %% of the stacks complete",
                         100.0 * (double)(q->events > broken ? q->events - broken : 0) / (double)q->events);
-        fputs(q->lost ? ", some were lost\n" : "\n", stderr);
+        if (q->lost)
+                fprintf(stderr, "; %" PRIu64 " %s", q->lost, lost);
+        fputs("\n", stderr);
 }
 
 static void say_unavailable(const struct pg_measurement *m)
@@ -158,8 +161,9 @@ static void say(const struct record_args *args, const struct pg_measured_all *m)
         if (m->snapshot->n_benchmarks == 0 || args->quiet)
                 return;
         const struct pg_measurement *b = &m->snapshot->benchmarks[0];
-        say_written(args, m->profiles[0].cpu, &b->stacks[PG_STACKS_CPU], "samples");
-        say_written(args, m->profiles[0].heap, &b->stacks[PG_STACKS_ALLOCATION], "allocations");
+        say_written(args, m->profiles[0].cpu, &b->stacks[PG_STACKS_CPU], "samples", "more were lost");
+        say_written(args, m->profiles[0].heap, &b->stacks[PG_STACKS_ALLOCATION], "allocations",
+                    "live blocks are in no stack");
         say_unavailable(b);
         for (size_t i = 0; b->notes && b->notes[i]; i++)
                 fprintf(stderr, "perfgate: %s\n", b->notes[i]);

@@ -19,12 +19,23 @@ test_our_heap_profile() {
 	expect_exit 0 -- perfgate top --sample-type alloc_objects perfgate-out/toil/heap.pb.gz
 	expect_stdout "alloc_objects: 370"
 	# 300 of 370 are 81.08 %, 70 are 18.92 %.
-	[[ $(row make_block) == " 300 81.08% 300 81.08% make_block"* ]] || fail "300 allocations of make_block"
-	[[ $(row copy_block) == " 70 18.92% 70 18.92% copy_block"* ]] || fail "70 allocations of copy_block"
+	[[ $(row make_block) == " 300 81.08% 81.08% 300 81.08% make_block"* ]] || fail "300 allocations of make_block"
+	[[ $(row copy_block) == " 70 18.92% 100.00% 70 18.92% copy_block"* ]] || fail "70 allocations of copy_block"
 	expect_exit 0 -- perfgate top --sample-type alloc_space --limit 1 perfgate-out/toil/heap.pb.gz
 	# 19,200 of 26,200 bytes.
 	[[ $(row make_block) == *" 73.28% "* ]] || fail "73.28 % of the bytes for make_block"
-	expect_stdout "1 more"
+	expect_stdout "more, --limit 0 shows all"
+}
+
+# main makes no allocation itself and calls what makes all 370.
+test_cumulative_values() {
+	our_profiles
+	expect_exit 0 -- perfgate top --sample-type alloc_objects --sort cum perfgate-out/toil/heap.pb.gz
+	[[ $(row main) == " 0 0.00% "*" 370 100.00% main"* ]] || fail "370 allocations below main"
+	# Sorted by that column, make_block stands behind all of its callers.
+	[[ $(sed -n 4p "$said/stdout" | tr -s ' ') == *" 370 100.00% "* ]] || fail "a caller of everything on top"
+	expect_exit 1 -- perfgate top --sort nonsense perfgate-out/toil/heap.pb.gz
+	expect_stderr "self, cum"
 }
 
 test_our_cpu_profile() {
