@@ -98,6 +98,20 @@ static bool load_symbols(struct module *m)
         return m->symbols.n || pg_symtab_load(m->file.elf, &m->symbols);
 }
 
+/*
+ * Lines of the C library are nobody's to edit, and unpacking its DWARF (50 ms where the distribution's debug files are
+ * installed) would cost more than all else that a small profile needs. Its names come from the symbol table.
+ */
+static bool is_c_library(const char *path)
+{
+        static const char *const names[] = { "libc.so", "libc-2", "libm.so", "libpthread.so", "ld-linux", "ld-2" };
+        const char *name = pg_module_name(path);
+        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+                if (strncmp(name, names[i], strlen(names[i])) == 0)
+                        return true;
+        return false;
+}
+
 static bool load_module(struct module *m)
 {
         GElf_Shdr h;
@@ -107,7 +121,8 @@ static bool load_module(struct module *m)
                          pg_elf_section(m->file.elf, ".zdebug_info", &h);
         if (!has_dwarf && m->file.fd >= 0)
                 pg_elf_find_debug(m->file.elf, m->path, "/usr/lib/debug", &m->debug);
-        m->dwarf = pg_dwarf_create(m->debug.elf ? m->debug.elf : m->file.elf);
+        if (!is_c_library(m->path))
+                m->dwarf = pg_dwarf_create(m->debug.elf ? m->debug.elf : m->file.elf);
         pg_fde_ranges_load(m->file.elf, &m->ranges);
         return load_symbols(m) && pg_plt_load(m->file.elf, &m->plt);
 }

@@ -5,7 +5,7 @@
  * Sources in order: .symtab of the file or of its separate debug file (build-id, then debuglink with CRC),
  * .dynsym, else "module+0xoffset"
  * with the start of the function around it where .eh_frame_hdr tells it. Never asks the network. Files and
- * lines by libdw.
+ * lines by libdw, but not for the C library.
  */
 #ifndef PG_SYMBOLIZE_SYMBOLIZE_H
 #define PG_SYMBOLIZE_SYMBOLIZE_H
