@@ -344,6 +344,53 @@ static bool read_site_quality(struct pg_json_reader *r, void *into)
         return pg_json_object(r, &site_quality_keys, into);
 }
 
+#define LOCK_SITE(f) offsetof(struct pg_lock_site, f)
+
+static const struct pg_json_key lock_site_key[] = {
+        { "contentions", pg_json_count, LOCK_SITE(contentions), true },
+        { "delay_ns", pg_json_count, LOCK_SITE(delay_ns), true },
+        { "file", pg_json_text, LOCK_SITE(file), false },
+        { "function", pg_json_text, LOCK_SITE(function), true },
+        { "line", pg_json_line, LOCK_SITE(line), false },
+        { "module", pg_json_string, LOCK_SITE(module), true },
+};
+static const struct pg_json_keys lock_site_keys = PG_JSON_KEYS(lock_site_key);
+
+static int by_lock_site(const void *a, const void *b)
+{
+        const struct pg_lock_site *x = a, *y = b;
+        const struct pg_site s = { .function = x->function, .module = x->module, .file = x->file, .line = x->line };
+        const struct pg_site t = { .function = y->function, .module = y->module, .file = y->file, .line = y->line };
+        return by_site(&s, &t);
+}
+
+static bool read_lock_site(struct pg_json_reader *r, void *into)
+{
+        struct pg_measurement *m = into;
+        struct pg_lock_site *table = pg_arena_grow(r->arena, m->lock_sites, m->n_lock_sites, sizeof(*table));
+        if (!table)
+                return pg_fail_nomem(r->err);
+        m->lock_sites = table;
+        return pg_json_object(r, &lock_site_keys, &table[m->n_lock_sites++]);
+}
+
+static bool read_lock_sites(struct pg_json_reader *r, void *into)
+{
+        struct pg_measurement *m = into;
+        (void)pg_json_peek(r);
+        const char *where = r->at;
+        if (!pg_json_array(r, read_lock_site, m))
+                return false;
+        if (m->n_lock_sites)
+                qsort(m->lock_sites, m->n_lock_sites, sizeof(*m->lock_sites), by_lock_site);
+        r->value = where;
+        for (size_t i = 1; i < m->n_lock_sites; i++)
+                if (by_lock_site(&m->lock_sites[i - 1], &m->lock_sites[i]) == 0)
+                        return pg_json_fail(r, "\"%.80s\" of \"%.80s\" is there twice", m->lock_sites[i].function,
+                                            m->lock_sites[i].module);
+        return true;
+}
+
 #define PROCESS(f) offsetof(struct pg_process, f)
 
 static const struct pg_json_key process_key[] = {
@@ -467,6 +514,8 @@ static const struct pg_json_key benchmark_key[] = {
         { "command", read_command, BENCHMARK(command), true },
         { "engines", read_engines, BENCHMARK(engines), false },
         { "functions", read_functions, 0, false },
+        { "lock_rule", pg_json_text, BENCHMARK(lock_rule), false },
+        { "lock_sites", read_lock_sites, offsetof(struct reading, m), false },
         { "metrics", read_metrics, offsetof(struct reading, m), true },
         { "name", read_name, 0, true },
         { "notes", read_notes, BENCHMARK(notes), false },
@@ -757,6 +806,7 @@ bool pg_snapshot_parse(const char *name, const char *text, size_t len, struct pg
 const struct pg_described_keys pg_snapshot_keys[] = {
         { B, "", &baseline_keys },         { B, D "measurement", &benchmark_keys },
         { B, D "series", &series_keys },   { B, D "function", &function_keys },
+        { B, D "lock_site", &lock_site_keys },
         { B, D "site", &site_keys },       { B, D "site_quality", &site_quality_keys },
         { B, D "process", &process_keys }, { B, D "profile", &profile_keys },
         { B, D "engines", &engines_keys }, { B, D "host", &host_keys },

@@ -133,6 +133,27 @@ static void write_sites(struct pg_json_writer *w, const struct pg_measurement *m
         pg_json_close(w, ']');
 }
 
+static void write_lock_sites(struct pg_json_writer *w, const struct pg_measurement *m)
+{
+        pg_json_member_string(w, "lock_rule", m->lock_rule);
+        if (!m->n_lock_sites)
+                return;
+        pg_json_put_key(w, "lock_sites");
+        pg_json_open(w, '[');
+        for (size_t i = 0; i < m->n_lock_sites; i++) {
+                const struct pg_lock_site *s = &m->lock_sites[i];
+                pg_json_open_flat(w, '{');
+                pg_json_member_count(w, "contentions", s->contentions);
+                pg_json_member_count(w, "delay_ns", s->delay_ns);
+                pg_json_member_string(w, "file", s->file);
+                pg_json_member_string(w, "function", s->function);
+                write_line(w, s->line);
+                pg_json_member_string(w, "module", s->module);
+                pg_json_close(w, '}');
+        }
+        pg_json_close(w, ']');
+}
+
 static void write_processes(struct pg_json_writer *w, const struct pg_measurement *m)
 {
         if (!m->n_processes)
@@ -183,6 +204,7 @@ void pg_measurement_write(struct pg_json_writer *w, const struct pg_measurement 
         write_strings(w, "command", m->command);
         write_engines(w, &m->engines);
         write_functions(w, m);
+        write_lock_sites(w, m);
         write_metrics(w, m);
         pg_json_member_string(w, "name", m->name);
         write_strings(w, "notes", m->notes);

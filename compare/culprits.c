@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * culprits.c - who is behind a rise: call sites for allocations and live bytes (sites.c), functions for time.
+ * culprits.c - who is behind a rise: call sites for allocations and live bytes (sites.c), holders for lock
+ * waits (holders.c), functions for time.
  *
  * Worst first, until EXPLAINED of the row's rise is named. A rise that nobody explains says so.
  */
@@ -90,6 +91,19 @@ static void judge_sites(struct pg_judge *j, struct pg_row *row)
                         : "no call site explains the rise");
 }
 
+static void judge_holders(struct pg_judge *j, struct pg_row *row)
+{
+        struct pg_suspects suspects = { 0 };
+        const char *useless = pg_judge_holders_useless(j);
+        if (useless) {
+                if (*useless)
+                        pg_judge_because(j, row, useless);
+                return;
+        }
+        pg_judge_suspect_holders(j, &suspects);
+        convict(j, row, &suspects, "no holder of a lock explains the rise");
+}
+
 static void judge_functions(struct pg_judge *j, struct pg_row *row)
 {
         struct pg_suspects suspects = { 0 };
@@ -106,6 +120,8 @@ void pg_judge_culprits(struct pg_judge *j, struct pg_row *row)
                 return;
         if (pg_judge_by_site(row->metric))
                 judge_sites(j, row);
+        else if (row->metric == PG_LOCK_WAIT)
+                judge_holders(j, row);
         else if (row->metric == PG_CPU_TIME || row->metric == PG_WALL_TIME)
                 judge_functions(j, row);
 }

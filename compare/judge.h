@@ -79,6 +79,12 @@ bool pg_judge_sites_estimated(const struct pg_judge *j, enum pg_metric metric);
 /** Every function that allocates with what it allocated more than before, at the line that rose most. */
 void pg_judge_suspect_sites(struct pg_judge *j, enum pg_metric metric, struct pg_suspects *s);
 
+/** Why what held locks on both sides says nothing about lock_wait, as a reason for the row; "" when nothing is known
+ * of it, NULL when it does (holders.c). */
+const char *pg_judge_holders_useless(const struct pg_judge *j);
+/** Every function that made other threads wait with how much more than before, at the line that rose most. */
+void pg_judge_suspect_holders(struct pg_judge *j, struct pg_suspects *s);
+
 /* ---- functions of both sides (match.c) ---- */
 
 /* What one function has on each side; NULL where it does not exist. */

@@ -8,11 +8,14 @@
  * depends on the layout of memory.
  */
 #include "runner/capture/capture.h"
+#include "runner/measure/call_sites.h"
 #include "runner/measure/call_tree.h"
 #include "runner/measure/coverage.h"
 #include "runner/measure/environment.h"
 #include "runner/measure/lock_stacks.h"
 #include "runner/measure/passes.h"
+
+#include <stdlib.h>
 
 /* Both parts of all runs. */
 struct gathered {
@@ -68,6 +71,69 @@ static bool gather(struct pg_session *s, struct gathered *g, const struct pg_cap
         return true;
 }
 
+/* ---- holders ---- */
+
+/*
+ * A stack's own node for the call of the unlocking function is no place in a program: its value goes to the frame
+ * that made the call.
+ */
+static struct pg_site_node *holder_nodes(const struct gathered *g, uint32_t pseudo_module, size_t *ret_n)
+{
+        size_t n;
+        const struct pg_call_node *from = pg_call_tree_nodes(g->parts[PG_LOCK_HOLDERS], &n);
+        struct pg_site_node *nodes = calloc(n, sizeof(*nodes));
+        for (size_t i = 1; nodes && i < n; i++) {
+                bool is_call = pg_code_map_point(g->map, from[i].point)->module == pseudo_module;
+                struct pg_site_node *to = &nodes[is_call && from[i].parent ? from[i].parent : i];
+                nodes[i].parent = from[i].parent;
+                nodes[i].point = from[i].point;
+                to->allocations += from[i].count;
+                to->allocated_bytes += from[i].amount;
+        }
+        *ret_n = n;
+        return nodes;
+}
+
+static bool copy_sites(struct pg_session *s, const struct pg_measurement *found, uint64_t runs,
+                       struct pg_error *err)
+{
+        struct pg_measurement *m = &s->out->measurement;
+        m->lock_sites = pg_arena_calloc(s->arena, found->n_sites, sizeof(*m->lock_sites));
+        if (!m->lock_sites)
+                return pg_fail_nomem(err);
+        for (size_t i = 0; i < found->n_sites; i++) {
+                const struct pg_site *from = &found->sites[i];
+                m->lock_sites[i] = (struct pg_lock_site){
+                        .function = from->function,
+                        .module = from->module,
+                        .file = from->file,
+                        .line = from->line,
+                        .contentions = (from->allocations + runs / 2) / runs,
+                        .delay_ns = from->allocated_bytes / runs,
+                };
+        }
+        m->n_lock_sites = found->n_sites;
+        m->lock_rule = found->site_quality.rule;
+        return true;
+}
+
+/* Who made others wait, by the rules that find the call sites of allocations: counts and nanoseconds stand where
+ * those have counts and bytes. */
+static bool keep_holders(struct pg_session *s, const struct gathered *g, struct pg_error *err)
+{
+        uint32_t pseudo_module;
+        if (!pg_code_map_add_pseudo(g->map, &pseudo_module, err))
+                return false;
+        size_t n;
+        PG_AUTO_FREE struct pg_site_node *nodes = holder_nodes(g, pseudo_module, &n);
+        struct pg_measurement found = { 0 };
+        if (!nodes)
+                return pg_fail_nomem(err);
+        return pg_call_sites_find(nodes, n, pg_code_map_point(g->map, 0), pg_code_map_count(g->map),
+                                  s->workload->allocator_wrappers, s->arena, &found, err) &&
+               copy_sites(s, &found, g->runs, err);
+}
+
 /* ---- profiles ---- */
 
 static const char *const comments[] = {
@@ -95,7 +161,7 @@ static bool build_profile(struct pg_session *s, struct gathered *g, enum pg_lock
 static bool finish(struct pg_session *s, struct gathered *g, struct pg_error *err)
 {
         s->out->measurement.engines.lock = "agent";
-        return pg_code_map_symbolize(g->map, NULL, err) &&
+        return pg_code_map_symbolize(g->map, NULL, err) && (s->options->once || keep_holders(s, g, err)) &&
                build_profile(s, g, PG_LOCK_WAITERS, &s->out->locks, err) &&
                build_profile(s, g, PG_LOCK_HOLDERS, &s->out->lock_holders, err);
 }
@@ -118,6 +184,8 @@ static bool run_all(struct pg_session *s, struct gathered *g, struct pg_error *e
                         return true;
                 }
                 pg_session_add_sample(s, PG_LOCK_WAIT, pg_lock_wait_ns(captured));
+                pg_session_add_quality(s, PG_STACKS_LOCK, captured);
+                g->runs++;
                 g->wall_ns += result.wall_ns;
                 if (!gather(s, g, captured, err))
                         return false;

@@ -145,7 +145,7 @@ void pg_session_add_quality(struct pg_session *s, enum pg_stacks_of of, const st
         for (size_t i = 0; i < c->n_processes; i++) {
                 const struct pg_captured_process *p = &c->processes[i];
                 const struct pg_captured_quality *from = &p->quality;
-                q->events += of == PG_STACKS_CPU ? p->sample_count : p->allocations;
+                q->events += of == PG_STACKS_ALLOCATION ? p->allocations : p->sample_count;
                 q->truncated += from->truncated;
                 q->unknown += from->unknown;
                 q->other += from->stacks_other;

@@ -63,6 +63,15 @@ struct pg_site_quality {
         uint64_t stack_interval_bytes; // 0: the other values are exact; else likewise from an allocation
 };
 
+/* A place that made other threads wait: the code that unlocked what they waited for. Means over the runs, summed over
+ * the process tree. */
+struct pg_lock_site {
+        const char *function, *module, *file; // as in struct pg_function
+        uint32_t line;
+        uint64_t contentions; // waits that had begun under it
+        uint64_t delay_ns;    // how long threads had waited for it
+};
+
 /* One process image of the tree in the (last) allocation run; an exec starts a new image. */
 struct pg_process {
         const char *program; // base name of the executable
@@ -71,14 +80,14 @@ struct pg_process {
 
 /* How complete the call stacks of a pass are; sums over its processes and runs. */
 struct pg_stack_quality {
-        uint64_t events;   // allocations or samples; 0: the pass did not run, or nothing happened
+        uint64_t events;   // allocations, samples or waits; 0: the pass did not run, or nothing happened
         uint64_t truncated, unknown; // of events: the outermost frames are missing
         uint64_t other;              // of events: nothing is known of the stack
         uint64_t lost;               // samples that were not kept, beside events; live blocks that were not attributed
         uint64_t live_interval_bytes; // 0: live bytes are exact, or nobody asked for them
         uint64_t verified, different; // stacks that were checked against a full unwind
 };
-enum pg_stacks_of { PG_STACKS_ALLOCATION, PG_STACKS_CPU, PG_STACKS_COUNT };
+enum pg_stacks_of { PG_STACKS_ALLOCATION, PG_STACKS_CPU, PG_STACKS_LOCK, PG_STACKS_COUNT };
 
 /* How each number was got, for people and for refusing to compare what cannot be compared. NULL: pass not
  * run. */
@@ -109,6 +118,9 @@ struct pg_measurement {
         struct pg_site *sites; // sorted by (function, module, file, line), unique
         size_t n_sites;
         struct pg_site_quality site_quality;
+        struct pg_lock_site *lock_sites; // sorted as sites, unique
+        size_t n_lock_sites;
+        const char *lock_rule; // as site_quality.rule, for lock_sites; NULL: they are not known
         struct pg_process *processes; // in the order they started
         size_t n_processes;
         const char *const *notes; // remarks for people, NULL-terminated or NULL

@@ -28,6 +28,10 @@ static struct pg_site sample_sites[] = {
         { "grow", "parse", "src/buf.c", 20, 34, 34, 0, 0, 34 },
         { "libfoo.so+0x1f40", "libfoo.so", NULL, 0, 0, 0, 0, 0, 0 },
 };
+static struct pg_lock_site sample_lock_sites[] = {
+        { "insert", "parse", "src/table.c", 31, 17, 2500000 },
+        { "libfoo.so+0x1f40", "libfoo.so", NULL, 0, 0, 0 },
+};
 static struct pg_process sample_processes[] = {
         { "parse", 12000, 768000, 65536, 0 },
         { "sh", 34, 34, 34, 34 },
@@ -55,6 +59,9 @@ static struct pg_measurement sample_benchmarks[] = {
                 .sites = sample_sites,
                 .n_sites = 3,
                 .site_quality = { "0123456789abcdef", true, 4096, 524288 },
+                .lock_sites = sample_lock_sites,
+                .n_lock_sites = 2,
+                .lock_rule = "0123456789abcdef",
                 .processes = sample_processes,
                 .n_processes = 2,
                 .notes = sample_notes,

@@ -72,6 +72,17 @@ static void assert_same_tables(const struct pg_measurement *got, const struct pg
         assert_int_equal(got->site_quality.has_live, want->site_quality.has_live);
         assert_int_equal(got->site_quality.live_interval_bytes, want->site_quality.live_interval_bytes);
         assert_int_equal(got->site_quality.stack_interval_bytes, want->site_quality.stack_interval_bytes);
+        assert_same_text(got->lock_rule, want->lock_rule);
+        assert_int_equal(got->n_lock_sites, want->n_lock_sites);
+        for (size_t i = 0; i < want->n_lock_sites; i++) {
+                const struct pg_lock_site *g = &got->lock_sites[i], *w = &want->lock_sites[i];
+                assert_string_equal(g->function, w->function);
+                assert_string_equal(g->module, w->module);
+                assert_same_text(g->file, w->file);
+                assert_int_equal(g->line, w->line);
+                assert_int_equal(g->contentions, w->contentions);
+                assert_int_equal(g->delay_ns, w->delay_ns);
+        }
         assert_int_equal(got->n_processes, want->n_processes);
         for (size_t i = 0; i < want->n_processes; i++) {
                 const struct pg_process *g = &got->processes[i], *w = &want->processes[i];
@@ -271,12 +282,19 @@ static void assert_reads_and_writes(const char *path, const struct pg_snapshot *
         assert_memory_equal(text, kept, len);
 }
 
-/* Kept when they were new; their content is the sample's, whoever reads them. The first one knew of call
- * sites only what they allocated, and nothing of locks. */
+/* Kept when they were new; their content is the sample's, whoever reads them. Older ones knew nothing of locks,
+ * the first ones of call sites only what they allocated. */
 static void what_version_1_wrote_is_read_and_written_unchanged(void **state)
 {
         (void)state;
         struct pg_measurement benchmarks[] = { sample_benchmarks[0], sample_benchmarks[1] };
+        struct pg_snapshot first = sample_snapshot;
+        first.benchmarks = benchmarks;
+        assert_reads_and_writes("fixtures/baselines/valid/written-by-v1-with-lock-sites/input.json", &first);
+        benchmarks[0].lock_sites = NULL;
+        benchmarks[0].n_lock_sites = 0;
+        benchmarks[0].lock_rule = benchmarks[0].engines.lock = NULL;
+        assert_reads_and_writes("fixtures/baselines/valid/written-by-v1-with-live-sites/input.json", &first);
         struct pg_site sites[3];
         for (int i = 0; i < 3; i++) {
                 sites[i] = sample_sites[i];
@@ -284,12 +302,7 @@ static void what_version_1_wrote_is_read_and_written_unchanged(void **state)
         }
         benchmarks[0].sites = sites;
         benchmarks[0].site_quality = (struct pg_site_quality){ 0 };
-        benchmarks[0].engines.lock = NULL;
-        struct pg_snapshot first = sample_snapshot;
-        first.benchmarks = benchmarks;
         assert_reads_and_writes("fixtures/baselines/valid/written-by-v1/input.json", &first);
-        assert_reads_and_writes("fixtures/baselines/valid/written-by-v1-with-live-sites/input.json",
-                                &sample_snapshot);
 }
 
 /* By hand: the file holds one measured benchmark and one that only its baseline had. */
