@@ -164,12 +164,13 @@ static void say(const struct record_args *args, const struct pg_measured_all *m)
         say_written(args, m->profiles[0].cpu, &b->stacks[PG_STACKS_CPU], "samples", "more were lost");
         say_written(args, m->profiles[0].heap, &b->stacks[PG_STACKS_ALLOCATION], "allocations",
                     "live blocks are in no stack");
+        say_written(args, m->profiles[0].locks, &b->stacks[PG_STACKS_LOCK], "waits and their causes", "more were lost");
         say_unavailable(b);
         for (size_t i = 0; b->notes && b->notes[i]; i++)
                 fprintf(stderr, "perfgate: %s\n", b->notes[i]);
         if (b->profile_doubt)
                 fprintf(stderr, "perfgate: doubtful CPU profile: %s\n", b->profile_doubt);
-        if (m->failure && (m->profiles[0].cpu || m->profiles[0].heap))
+        if (m->failure && (m->profiles[0].cpu || m->profiles[0].heap || m->profiles[0].locks))
                 fputs("perfgate: the command failed; the profiles hold what it did until then\n", stderr);
 }
 

@@ -269,6 +269,8 @@ bool pg_code_map_add_program(struct pg_code_map *m, const struct pg_captured_pro
 bool pg_code_map_export_program(struct pg_code_map *m, struct pg_profile_builder *b, struct pg_error *err)
 {
         for (size_t i = 0; i < m->n_modules; i++)
+                m->modules[i].exported_to = NULL; // a new builder may lie where an old one lay
+        for (size_t i = 0; i < m->n_modules; i++)
                 if (m->modules[i].is_main)
                         return export_module(m, &m->modules[i], b, err);
         return true;

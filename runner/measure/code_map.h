@@ -52,7 +52,7 @@ const struct pg_point *pg_code_map_point(const struct pg_code_map *m, uint32_t p
 size_t pg_code_map_count(const struct pg_code_map *m);
 
 /** Adds the main program of the first process to a profile that is being built: consumers take it for the
- * title. */
+ * title. Before any point, for each profile. */
 PG_MUST_CHECK bool pg_code_map_export_program(struct pg_code_map *m, struct pg_profile_builder *b,
                                               struct pg_error *err);
 /** Adds the point to a profile that is being built. After pg_code_map_symbolize. */

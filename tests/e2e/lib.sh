@@ -149,7 +149,7 @@ share_program() {
 	local folder
 	folder=$(dirname -- "$PERFGATE")
 	mkdir -p "$said/program"
-	cp "$PERFGATE" "$folder/perfgate-helper" "$folder/libperfgate-agent.so" "$PERFGATE_FIXTURES/toil" "$said/program/"
+	cp "$PERFGATE" "$folder/perfgate-helper" "$folder"/libperfgate-*.so "$PERFGATE_FIXTURES/toil" "$said/program/"
 	chmod -R a+rX "$said"
 	chmod a+w "$said/stdout" "$said/stderr"
 	# shellcheck disable=SC2034

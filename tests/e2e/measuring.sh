@@ -221,7 +221,7 @@ test_perfgate_in_an_awkward_place() {
 	local folder
 	folder=$(dirname -- "$PERFGATE")
 	mkdir 'per fgate:1'
-	cp "$PERFGATE" "$folder/perfgate-helper" "$folder/libperfgate-agent.so" 'per fgate:1/'
+	cp "$PERFGATE" "$folder/perfgate-helper" "$folder"/libperfgate-*.so 'per fgate:1/'
 	expect_exit 0 -- './per fgate:1/perfgate' run --save-baseline new.json --runs 1 -- "$toil" make 5 parse 100
 	expect_row allocations '.current == 5'
 	expect_row cpu_share '.status == "measured"'
