@@ -125,7 +125,8 @@ PG_MUST_CHECK bool pg_capture_decode(const void *bytes, size_t size, struct pg_a
 /**
  * Why the agent cannot measure the program at path (an existing executable) in that mode, or NULL when
  * nothing speaks against it: "statically linked", "set-user-ID", "a 32-bit program", "a Go program", and for
- * counting "its allocator is inside the program (jemalloc)". Reads the ELF file; a script is judged by its
+ * counting "its allocator is inside the program (jemalloc)", for locks "its locks are its language's own (Rust)".
+ * Reads the ELF file; a script is judged by its
  * interpreter. The text is static.
  */
 const char *pg_capture_obstacle(const char *path, enum pg_capture_mode mode);

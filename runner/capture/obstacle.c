@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * obstacle.c - what in a program's file keeps the preloaded agent out, or its allocations from it.
+ * obstacle.c - what in a program's file keeps the preloaded agent out, or its allocations or locks from it.
  *
  * The loader decides: without an interpreter nothing is preloaded; with more rights than the caller the
  * preload is ignored; an allocator that the program defines itself is found before ours. A file that cannot
@@ -123,6 +123,55 @@ static const char *find_allocator(Elf *e)
         return best < N_ALLOCATORS ? allocators[best].why : NULL;
 }
 
+/* ---- locks that never come by ----------------------------------------------------------------------------
+ */
+
+/* What a program's tables of symbols say of the function that every user of libc's mutexes calls. */
+struct lock_use {
+        bool imports, defines, is_rust;
+};
+
+static void look_at_symbols(Elf *e, Elf_Scn *section, const GElf_Shdr *h, struct lock_use *use)
+{
+        Elf_Data *data = elf_getdata(section, NULL);
+        size_t n = data && h->sh_entsize ? h->sh_size / h->sh_entsize : 0;
+        for (size_t i = 0; i < n; i++) {
+                GElf_Sym s;
+                const char *name = gelf_getsym(data, (int)i, &s) ? elf_strptr(e, h->sh_link, s.st_name) : NULL;
+                if (!name || strcmp(name, "pthread_mutex_lock") != 0)
+                        continue;
+                use->imports |= s.st_shndx == SHN_UNDEF;
+                use->defines |= defines(&s);
+        }
+}
+
+/* Rust's standard library has the path of its sources in the texts of its panics, and makes its locks itself out of
+ * futexes; only a program that calls libc's as well has some that can be seen. */
+static bool has_rust(Elf_Scn *section)
+{
+        static const char trace[] = "/rustc/";
+        Elf_Data *data = elf_rawdata(section, NULL);
+        return data && data->d_buf && memmem(data->d_buf, data->d_size, trace, strlen(trace));
+}
+
+static const char *lock_obstacle(Elf *e)
+{
+        struct lock_use use = { 0 };
+        Elf_Scn *section = NULL;
+        while ((section = elf_nextscn(e, section))) {
+                GElf_Shdr h;
+                if (!gelf_getshdr(section, &h))
+                        continue;
+                if (h.sh_type == SHT_DYNSYM)
+                        look_at_symbols(e, section, &h, &use);
+                else if (is_constant_data(e, &h))
+                        use.is_rust |= has_rust(section);
+        }
+        if (use.defines)
+                return "its lock functions are inside the program";
+        return use.is_rust && !use.imports ? "its locks are its language's own (Rust)" : NULL;
+}
+
 /* ---- the way to the loader -------------------------------------------------------------------------------
  */
 
@@ -190,7 +239,7 @@ static const char *elf_obstacle(Elf *e, enum pg_capture_mode mode)
                 return "statically linked";
         if (p.is_musl)
                 return "linked with another C library (musl)";
-        return mode == PG_MODE_COUNT ? find_allocator(e) : NULL;
+        return mode == PG_MODE_COUNT ? find_allocator(e) : mode == PG_MODE_LOCK ? lock_obstacle(e) : NULL;
 }
 
 /* The loader ignores a preload where the program gets rights that its caller lacks. */

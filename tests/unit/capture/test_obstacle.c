@@ -53,6 +53,23 @@ static void its_own_allocator_does_not_keep_samples_out(void **state)
                             "statically linked");
 }
 
+/* The same text in its constants with and without a call of libc's function; real programs of the language have both. */
+static void locks_that_are_not_libcs_are_told(void **state)
+{
+        (void)state;
+        assert_string_equal(pg_capture_obstacle(FIXTURES "/lock_foreign", PG_MODE_LOCK),
+                            "its locks are its language's own (Rust)");
+        assert_null(pg_capture_obstacle(FIXTURES "/lock_foreign", PG_MODE_COUNT));
+        assert_null(pg_capture_obstacle(FIXTURES "/lock_foreign_too", PG_MODE_LOCK));
+        assert_string_equal(pg_capture_obstacle(FIXTURES "/lock_inside", PG_MODE_LOCK),
+                            "its lock functions are inside the program");
+        assert_null(pg_capture_obstacle(FIXTURES "/lock_waits", PG_MODE_LOCK));
+        assert_null(pg_capture_obstacle(FIXTURES "/alloc_inside", PG_MODE_LOCK));
+        assert_null(pg_capture_obstacle("/bin/sh", PG_MODE_LOCK));
+        assert_string_equal(pg_capture_obstacle(FIXTURES "/alloc_tree_static", PG_MODE_LOCK),
+                            "statically linked");
+}
+
 static void a_script_is_its_interpreter(void **state)
 {
         (void)state;
@@ -86,6 +103,7 @@ int main(void)
                 cmocka_unit_test(ordinary_programs_have_none),
                 cmocka_unit_test(what_keeps_the_agent_out_is_named),
                 cmocka_unit_test(its_own_allocator_does_not_keep_samples_out),
+                cmocka_unit_test(locks_that_are_not_libcs_are_told),
                 cmocka_unit_test(a_script_is_its_interpreter),
                 cmocka_unit_test(headers_of_other_machines),
         };
