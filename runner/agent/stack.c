@@ -89,10 +89,11 @@ void stack_adopt(const struct pg_cell *c)
 
 /* ---- ends ---- */
 
-static uint32_t root_for(enum pg_stop end, uint32_t root)
+/* The frame that stands for what could not be found. */
+static uint32_t root_for(enum pg_stop end)
 {
-        if (end == PG_STOP_ROOT || root != PG_NODE_ROOT)
-                return root;
+        if (end == PG_STOP_ROOT)
+                return PG_NODE_ROOT;
         return end == PG_STOP_MEMORY || end == PG_STOP_DEPTH ? PG_NODE_TRUNCATED : PG_NODE_UNKNOWN;
 }
 
@@ -114,7 +115,7 @@ static uint32_t note_other(uint32_t node)
 static uint32_t walk_all(struct stack_store *s, struct pg_regs *regs, struct pg_stack *stack, enum pg_stop *ret_end)
 {
         uint32_t n = pg_walk(&rules_all, regs, stack, s->walked, PG_STACK_MAX, ret_end);
-        uint32_t node = root_for(*ret_end, PG_NODE_ROOT), hash = node;
+        uint32_t node = root_for(*ret_end), hash = node;
         while (n-- > 0) {
                 pg_place place = rules_place(s->walked[n].address, pg_rule_owner(s->walked[n].rule));
                 hash = trie_hash(hash, place);
@@ -285,14 +286,26 @@ static inline void hash_fresh(struct search *w, uint32_t above)
                 trie_prefetch_node(&s->trie, s->fresh[i].hash);
 }
 
+/* Where the frames of a whole walk hang, and the hash of that path: below the root that was asked for lies one more
+ * frame when the stack is not complete. */
+static uint32_t bottom_of(struct search *w, uint32_t root, uint32_t *ret_hash)
+{
+        uint32_t missing = root_for(w->end);
+        if (root == PG_NODE_ROOT || missing == PG_NODE_ROOT)
+                return *ret_hash = root == PG_NODE_ROOT ? missing : root;
+        pg_place place = PG_PLACE(PG_MODULE_NONE, missing);
+        *ret_hash = trie_hash(root, place);
+        return trie_child(&w->store->trie, root, place, *ret_hash);
+}
+
 static uint32_t keep(struct search *w, uint32_t root)
 {
         struct stack_store *s = w->store;
         const struct stack_frame *above = w->kept ? &s->frames[w->kept - 1] : NULL;
-        uint32_t node = above ? above->node : root_for(w->end, root);
+        uint32_t hash, node = above ? above->node : bottom_of(w, root, &hash);
         uint32_t n_words = above ? above->words : 0, word = w->n_words, depth = w->kept;
         bool fits = may_be_kept(w, n_words);
-        hash_fresh(w, above ? above->hash : node);
+        hash_fresh(w, above ? above->hash : hash);
         for (uint32_t i = w->n_fresh; i-- > 0;) {
                 const struct fresh_frame *f = &s->fresh[i];
                 node = trie_child(&s->trie, node, f->place, f->hash);

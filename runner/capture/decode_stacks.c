@@ -38,7 +38,8 @@ static pg_place file_place(struct stacks *s, pg_place raw)
         uint32_t module = PG_PLACE_MODULE(raw);
         uint64_t address = PG_PLACE_ADDRESS(raw);
         if (module == PG_MODULE_NONE)
-                return address < PG_NODE_FIRST ? PG_PLACE_PSEUDO(PG_NODE_UNKNOWN) : raw;
+                return address >= PG_NODE_FIRST || address == PG_NODE_TRUNCATED ? raw
+                                                                                : PG_PLACE_PSEUDO(PG_NODE_UNKNOWN);
         if (module >= s->p->n_modules) {
                 s->r->out->n_damaged++;
                 return PG_PLACE_PSEUDO(PG_NODE_UNKNOWN);
@@ -232,14 +233,15 @@ static void judge(struct stacks *s)
                 .live_lost = s->slot->live_lost,
                 .live_interval_bytes = pg_live_interval(s->level),
         };
-        uint32_t *root = malloc(p->n_nodes * sizeof(*root)); // outermost frame of each
+        uint32_t *root = malloc(p->n_nodes * sizeof(*root)); // outermost frame of each, below the kind of event
         if (!root) {
                 s->r->no_memory = true;
                 return;
         }
         root[0] = 0;
         for (uint32_t i = 1; i < p->n_nodes; i++) {
-                root[i] = p->nodes[i].parent ? root[p->nodes[i].parent] : i;
+                bool inside = p->nodes[i].parent && !pg_place_is_pseudo(p->nodes[i].place);
+                root[i] = inside ? root[p->nodes[i].parent] : i;
                 pg_place outermost = p->nodes[root[i]].place;
                 q->truncated += outermost == PG_PLACE_PSEUDO(PG_NODE_TRUNCATED) ? p->nodes[i].count : 0;
                 q->unknown += outermost == PG_PLACE_PSEUDO(PG_NODE_UNKNOWN) ? p->nodes[i].count : 0;

@@ -166,6 +166,18 @@ static void a_forked_child_starts_without_waiters(void **state)
         counted_free(&c);
 }
 
+/* 3,000 frames are more than are kept: the innermost ones are, and the rest is said to be missing. */
+static void a_stack_that_is_too_deep_is_cut_and_says_so(void **state)
+{
+        (void)state;
+        struct counted c = run_target("lock_waits", "deep", "3", "20");
+        expect("waits", events_of(&c, 0, PG_NODE_WAITER, "wait_here"), ROUNDS, ROUNDS * MS * NS_PER_MS);
+        expect("holders", events_of(&c, 0, PG_NODE_HOLDER, "release_here"), ROUNDS, ROUNDS * MS * NS_PER_MS);
+        assert_int_equal(c.captured->processes[0].quality.truncated, ROUNDS);
+        assert_int_equal(c.captured->processes[0].quality.unknown, 0);
+        counted_free(&c);
+}
+
 static void a_refusal_is_no_wait(void **state)
 {
         (void)state;
@@ -225,6 +237,7 @@ int main(void)
                 cmocka_unit_test(giving_up_counts_and_is_nobodys_fault),
                 cmocka_unit_test(waiting_for_a_condition_is_kept_apart),
                 cmocka_unit_test(a_forked_child_starts_without_waiters),
+                cmocka_unit_test(a_stack_that_is_too_deep_is_cut_and_says_so),
                 cmocka_unit_test(a_refusal_is_no_wait),
                 cmocka_unit_test(signal_handlers_may_come_in_between),
                 cmocka_unit_test(results_are_those_of_libc),

@@ -94,7 +94,7 @@ static bool fill(struct pg_snapshot *s, uint64_t growth)
                 uint64_t here = i % 10 == 0 ? growth : 0;
                 m->name = pg_arena_printf(s->arena, "benchmark-%04d", i);
                 m->command = command;
-                m->engines = (struct pg_engines){ "wait4", "agent", "agent", "task-clock" };
+                m->engines = (struct pg_engines){ "wait4", "agent", "agent", "task-clock", NULL };
                 if (!m->name || !fill_series(s->arena, m, here) || !fill_functions(s->arena, m, here) ||
                     !fill_profile(s->arena, m))
                         return false;
