@@ -118,7 +118,10 @@ static void count_holder(struct waiters_delay delay, uint32_t root, const void *
 /* In libc's C11 functions a result is an enumeration of its own, here brought to the numbers of the others. */
 static inline int errno_of(int thrd_result)
 {
-        return thrd_result == thrd_success ? 0 : thrd_result == thrd_busy ? EBUSY : thrd_result == thrd_timedout ? ETIMEDOUT : EINVAL;
+        return thrd_result == thrd_success    ? 0
+               : thrd_result == thrd_busy     ? EBUSY
+               : thrd_result == thrd_timedout ? ETIMEDOUT
+                                              : EINVAL;
 }
 #define PLAIN(result) (result)
 
@@ -148,15 +151,15 @@ static inline bool is_locked(int r)
 #define LOCK(lock, root, attempt, call) LOCK_AS(lock, root, attempt, call, PLAIN)
 
 /* The result of unlocking. */
-#define UNLOCK(lock, root, call)                                                                                  \
+#define UNLOCK(lock, root, call)                                                                             \
         ({                                                                                                   \
                 int r_;                                                                                      \
                 if (pg_likely(!waiters_any(lock))) {                                                         \
                         r_ = (call);                                                                         \
                 } else {                                                                                     \
-                        struct waiters_delay delay_ = delay_caused(lock);                                             \
+                        struct waiters_delay delay_ = delay_caused(lock);                                    \
                         r_ = (call);                                                                         \
-                        count_holder(delay_, root, CALLER_FRAME);                                               \
+                        count_holder(delay_, root, CALLER_FRAME);                                            \
                 }                                                                                            \
                 r_;                                                                                          \
         })
@@ -166,7 +169,7 @@ static inline bool is_locked(int r)
 #define WAIT_FOR_CONDITION(mutex, call, errno_of)                                                            \
         ({                                                                                                   \
                 if (pg_unlikely(waiters_any(mutex)))                                                         \
-                        count_holder(delay_caused(mutex), PG_NODE_RELEASER, CALLER_FRAME);                                      \
+                        count_holder(delay_caused(mutex), PG_NODE_RELEASER, CALLER_FRAME);                   \
                 WAIT(NULL, PG_NODE_CONDITION, call, errno_of);                                               \
         })
 

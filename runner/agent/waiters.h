@@ -26,7 +26,7 @@ enum {
 };
 
 struct waiter {
-        const void *_Atomic lock; // NULL while the place is free, being filled, or being left
+        const void *_Atomic lock;  // NULL while the place is free, being filled, or being left
         _Atomic uint64_t since_ns; // start of what has not been charged yet; odd while nothing has been
 };
 

@@ -15,7 +15,8 @@ static const char *describe_gap(const struct pg_captured_gap *g, size_t n_gaps, 
 {
         const char *more = n_gaps > 1 ? pg_arena_printf(a, " (and %zu more)", n_gaps - 1) : "";
         return or_general(pg_arena_printf(a, "not all of the process tree could be counted: %s %s%s",
-                                          g->path[0] ? g->path : "a child process", g->why, more ? more : ""));
+                                          g->path[0] ? g->path : "a child process", g->why,
+                                          more ? more : ""));
 }
 
 static const char *disarmed(enum pg_disarm d)
@@ -32,7 +33,8 @@ const char *pg_coverage_missing(const struct pg_captured *c, int pid, struct pg_
                 root_seen |= c->processes[i].pid == pid;
                 const char *why = disarmed(c->processes[i].disarm);
                 if (why)
-                        return or_general(pg_arena_printf(a, "%s: %s", pg_module_name(c->processes[i].program), why));
+                        return or_general(
+                                pg_arena_printf(a, "%s: %s", pg_module_name(c->processes[i].program), why));
         }
         if (!root_seen)
                 return "the target did not load the agent (is it built for another C library, or protected?)";

@@ -55,12 +55,14 @@ static bool run_once(struct pg_session *s, struct pg_captured **ret, struct pg_l
         PG_AUTO_CAPTURE struct pg_capture *capture = NULL;
         const char *const *environment;
         const struct pg_capture_request request = { .mode = PG_MODE_LOCK };
-        return pg_capture_create(&request, &capture, err) && lock_environment(s, capture, &environment, err) &&
+        return pg_capture_create(&request, &capture, err) &&
+               lock_environment(s, capture, &environment, err) &&
                pg_session_run(s, "lock", environment, false, ret_result, err) &&
                pg_capture_read(capture, s->arena, ret, err);
 }
 
-static bool gather(struct pg_session *s, struct gathered *g, const struct pg_captured *c, struct pg_error *err)
+static bool gather(struct pg_session *s, struct gathered *g, const struct pg_captured *c,
+                   struct pg_error *err)
 {
         for (int i = 0; i < 2; i++) {
                 struct pg_captured part;
@@ -137,8 +139,9 @@ static bool keep_holders(struct pg_session *s, const struct gathered *g, struct 
 /* ---- profiles ---- */
 
 static const char *const comments[] = {
-        [PG_LOCK_WAITERS] = "threads that waited for a lock or a condition; lock_wait is without the conditions "
-                            "(-ignore=pthread_cond_wait)",
+        [PG_LOCK_WAITERS] =
+                "threads that waited for a lock or a condition; lock_wait is without the conditions "
+                "(-ignore=pthread_cond_wait)",
         [PG_LOCK_HOLDERS] = "what unlocked while other threads waited, and how long they had waited for it",
 };
 

@@ -147,7 +147,8 @@ static void waiting_for_a_condition_is_kept_apart(void **state)
 {
         (void)state;
         struct counted c = run_target("lock_waits", "condition", "3", "20");
-        expect("conditions", events_of(&c, 0, PG_NODE_CONDITION, "wait_here"), ROUNDS, ROUNDS * MS * NS_PER_MS);
+        expect("conditions", events_of(&c, 0, PG_NODE_CONDITION, "wait_here"), ROUNDS,
+               ROUNDS * MS * NS_PER_MS);
         expect("waits", events_of(&c, 0, PG_NODE_WAITER, "wait_here"), 0, 0);
         counted_free(&c);
 }

@@ -8,14 +8,18 @@
 
 #include "tests/unit/compare/made.h"
 
-static void add_holder(struct pg_snapshot *s, struct pg_measurement *m, const char *function, const char *module,
-                       uint32_t line, uint64_t delay_ns)
+static void add_holder(struct pg_snapshot *s, struct pg_measurement *m, const char *function,
+                       const char *module, uint32_t line, uint64_t delay_ns)
 {
         m->lock_rule = "rule";
         m->lock_sites = pg_arena_grow(s->arena, m->lock_sites, m->n_lock_sites, sizeof(*m->lock_sites));
         assert_non_null(m->lock_sites);
         m->lock_sites[m->n_lock_sites++] = (struct pg_lock_site){
-                .function = function, .module = module, .file = "a.c", .line = line, .contentions = 1,
+                .function = function,
+                .module = module,
+                .file = "a.c",
+                .line = line,
+                .contentions = 1,
                 .delay_ns = delay_ns,
         };
 }
@@ -40,7 +44,8 @@ static struct both begin(void)
 static const struct pg_row *judge(struct both *p)
 {
         struct pg_gate_options options = made_options();
-        options.thresholds.of[PG_LOCK_WAIT] = (struct pg_threshold){ .max_increase = { PG_LIMIT_RELATIVE, 0.1 } };
+        options.thresholds.of[PG_LOCK_WAIT] =
+                (struct pg_threshold){ .max_increase = { PG_LIMIT_RELATIVE, 0.1 } };
         p->gate = made_gate(p->base, p->head, &options);
         for (size_t i = 0; i < p->gate->benchmarks[0].n_rows; i++)
                 if (p->gate->benchmarks[0].rows[i].metric == PG_LOCK_WAIT)

@@ -27,11 +27,18 @@ static struct pg_captured_node nodes[] = {
         { .parent = 3, .place = PG_PLACE(0, MAIN), .count = 4, .amount = 900 },
         { .parent = 4, .place = PG_PLACE(0, MAIN), .count = 1, .amount = 20000 },
         { .parent = 5, .place = PG_PLACE(0, MAIN), .count = 9, .amount = 5000000 },
-        { .parent = 6, .place = PG_PLACE(0, WORK), .count = 0, .amount = 50 }, // a part of a wait counted elsewhere
+        { .parent = 6,
+          .place = PG_PLACE(0, WORK),
+          .count = 0,
+          .amount = 50 }, // a part of a wait counted elsewhere
 };
 static struct pg_captured_module modules[] = { { "/bin/true", 0x400000, 0x500000, 0x400000, true } };
 static struct pg_captured_process process = {
-        .pid = 1, .program = "/bin/true", .modules = modules, .n_modules = 1, .nodes = nodes,
+        .pid = 1,
+        .program = "/bin/true",
+        .modules = modules,
+        .n_modules = 1,
+        .nodes = nodes,
         .n_nodes = sizeof(nodes) / sizeof(*nodes),
 };
 static struct pg_captured captured = { .processes = &process, .n_processes = 1 };
