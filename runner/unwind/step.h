@@ -18,7 +18,8 @@ struct pg_regs {
         bool bp_lost;
 };
 
-/* Readable stack memory [lo, hi), found at (address + shift). */
+/* Readable stack memory [lo, hi), found at (address + shift). It should begin 128 bytes below an interrupted sp:
+ * rules of epilogues point at words just popped, which the red zone keeps (psABI, 3.2.2). */
 struct pg_stack {
         uint64_t lo, hi;
         uint64_t shift; // 0 in the process itself; offline: where the copy is, minus lo (two's complement)
@@ -130,7 +131,11 @@ static inline enum pg_stop pg_step(pg_rule rule, struct pg_regs *r, struct pg_st
         case PG_BP_AT_BP:
                 if (bp_lost)
                         return PG_STOP_REGISTER;
-                if (!pg_stack_word(s, r->bp + (uint64_t)pg_rule_bp_offset(rule), words, &bp))
+                /* GCC keeps this rule behind the `leave` of realigned functions (seen in 12.2): bp is the caller's
+                 * there already, and tells so by pointing out of the frame. */
+                if (__builtin_expect(r->bp - r->sp >= cfa - r->sp, 0))
+                        bp_lost = !r->exact;
+                else if (!pg_stack_word(s, r->bp + (uint64_t)pg_rule_bp_offset(rule), words, &bp))
                         return PG_STOP_MEMORY;
                 break;
         case PG_BP_LOST:

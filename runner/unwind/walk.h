@@ -16,7 +16,8 @@ struct pg_unwinder {
         /* The rule for an address (pg_cfi_rule of its module; PG_CFA_CHAIN where there is no CFI and frame
          * pointers may be tried), with the module's number as owner. Never 0. */
         pg_rule (*find)(void *context, uint64_t address);
-        /* The stack that sp lies in after a signal frame switched stacks; false: unknown. NULL: stay. */
+        /* The stack that sp lies in after a signal frame switched stacks; false: unknown. NULL: stay. What s was must
+         * stay readable until the walk ends: the registers of the interrupted frame are there. */
         bool (*switch_stack)(void *context, uint64_t sp, struct pg_stack *s);
         void *context;
 };
