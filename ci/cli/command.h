@@ -28,7 +28,7 @@ struct pg_command {
 };
 
 extern const struct pg_command pg_command_run, pg_command_compare, pg_command_baseline, pg_command_record,
-        pg_command_top;
+        pg_command_top, pg_command_doctor;
 
 /** Parses the options of a command; true with *ret_help when help was asked for and printed. */
 PG_MUST_CHECK bool pg_command_options(const struct pg_command *c, int argc, char **argv, void *args,

@@ -14,11 +14,8 @@
 #include "runner/base/units.h"
 
 static const struct pg_command *const commands[] = {
-        &pg_command_run,
-        &pg_command_compare,
-        &pg_command_baseline,
-        &pg_command_record,
-        &pg_command_top,
+        &pg_command_run,    &pg_command_compare, &pg_command_baseline,
+        &pg_command_record, &pg_command_top,     &pg_command_doctor,
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 

@@ -1,10 +1,10 @@
 # install.cmake - what `cmake --install` puts where (the GNU directories), and what CPack packs.
 #
-#   bin/perfgate   libexec/perfgate/perfgate-helper   lib/perfgate/libperfgate-{agent,locks}.so
+#   bin/perfgate   libexec/perfgate/perfgate-helper   lib/perfgate: libperfgate-{agent,locks,probe,blank}.so
 #   share/perfgate: JSON Schemas   share/doc/perfgate: README, licence, CI parts to copy
 #
-# The program finds helper and agent relative to itself, so an installation may be moved or unpacked anywhere. Helper and
-# agent are installed by their own folders. Included by the top-level CMakeLists.txt after all of them.
+# The program finds them relative to itself, so an installation may be moved or unpacked anywhere. Helper and libraries
+# are installed by their own folders. Included by the top-level CMakeLists.txt after all of them.
 
 file(RELATIVE_PATH pg_libexec_from_bin ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBEXECDIR}/perfgate)
 file(RELATIVE_PATH pg_lib_from_bin ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR}/perfgate)

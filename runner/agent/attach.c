@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 
 #include "runner/agent/count.h"
+#include "runner/agent/glibc.h"
 #include "runner/agent/modules.h"
 #include "runner/agent/raw.h"
 #include "runner/agent/sampler.h"
@@ -310,7 +311,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 {
         (void)argc, (void)argv;
         real_resolve();
-        if (!attach(envp)) {
+        if (!is_glibc() || !attach(envp)) {
                 agent.state = AGENT_PASSIVE;
                 return;
         }

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "runner/agent/attach.h"
+#include "runner/agent/glibc.h"
 #include "runner/agent/raw.h"
 
 enum {
@@ -85,6 +86,8 @@ bool bounds_find(struct bounds *b, uint64_t sp)
 
 static bool more_pages(struct pg_stack *s, uint64_t address)
 {
+        if (s->hi == s->lo) // the page of the red zone may be a guard
+                s->lo = s->hi = address & -page;
         if (address < s->lo || address - s->lo >= FOREIGN_PAGES_MAX * page)
                 return false;
         while (s->hi < address + 8) {
@@ -98,12 +101,13 @@ static bool more_pages(struct pg_stack *s, uint64_t address)
 void bounds_stack(const struct bounds *b, uint64_t sp, struct pg_stack *ret)
 {
         if (b->own)
-                *ret = (struct pg_stack){ .lo = sp, .hi = b->hi };
+                *ret = (struct pg_stack){ .lo = sp - PG_RED_ZONE_BYTES, .hi = b->hi };
         else
                 bounds_foreign(ret, sp);
 }
 
 void bounds_foreign(struct pg_stack *ret, uint64_t sp)
 {
-        *ret = (struct pg_stack){ .lo = sp & -page, .hi = sp & -page, .more = more_pages };
+        uint64_t lo = (sp - PG_RED_ZONE_BYTES) & -page;
+        *ret = (struct pg_stack){ .lo = lo, .hi = lo, .more = more_pages };
 }

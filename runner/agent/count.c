@@ -13,6 +13,7 @@
 
 #include "runner/agent/cells.h"
 #include "runner/agent/chance.h"
+#include "runner/agent/glibc.h"
 #include "runner/agent/raw.h"
 #include "runner/agent/rules.h"
 

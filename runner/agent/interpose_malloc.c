@@ -17,6 +17,8 @@
 
 #define FRAME ((const uint64_t *)__builtin_frame_address(0))
 
+const bool real_wants_sized_frees = true;
+
 /* Not declared by the libc that this may be built with. */
 PG_PUBLIC void cfree(void *p);
 PG_PUBLIC void free_sized(void *p, size_t n);

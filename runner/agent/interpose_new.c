@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "runner/agent/count.h"
+#include "runner/agent/glibc.h"
 #include "runner/agent/real.h"
 
 #define FRAME ((const uint64_t *)__builtin_frame_address(0))

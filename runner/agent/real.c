@@ -140,8 +140,6 @@ static const struct {
         SYMBOL(memalign, "memalign"),
         SYMBOL(valloc, "valloc"),
         SYMBOL(pvalloc, "pvalloc"),
-        SYMBOL(free_sized, "free_sized"),
-        SYMBOL(free_aligned_sized, "free_aligned_sized"),
         SYMBOL(fork, "fork"),
         SYMBOL(execve, "execve"),
         SYMBOL(execvpe, "execvpe"),
@@ -152,8 +150,12 @@ static const struct {
         SYMBOL(system, "system"),
         SYMBOL(popen, "popen"),
         SYMBOL(dlclose, "dlclose"),
+        SYMBOL(free_sized, "free_sized"),
+        SYMBOL(free_aligned_sized, "free_aligned_sized"),
 #undef SYMBOL
 };
+
+enum { N_SYMBOLS = sizeof(symbols) / sizeof(*symbols), N_SIZED_FREES = 2 /* the last ones */ };
 
 void real_resolve(void)
 {
@@ -162,7 +164,8 @@ void real_resolve(void)
         int saved = errno;
         resolving = true;
         struct agent_real found = real;
-        for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
+        size_t n = real_wants_sized_frees ? N_SYMBOLS : N_SYMBOLS - N_SIZED_FREES;
+        for (size_t i = 0; i < n; i++) {
                 void *f = dlsym(RTLD_NEXT, symbols[i].name);
                 if (f)
                         memcpy((char *)&found + symbols[i].offset, &f, sizeof(f));

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "runner/agent/glibc.h"
+
 struct real_lock real_lock_table;
 bool real_lock_found;
 
@@ -55,7 +57,7 @@ static const struct {
 
 static void *find(const char *name, const char *version)
 {
-        void *f = version ? dlvsym(RTLD_NEXT, name, version) : NULL;
+        void *f = version && dlvsym ? dlvsym(RTLD_NEXT, name, version) : NULL;
         return f ? f : dlsym(RTLD_NEXT, name);
 }
 

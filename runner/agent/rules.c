@@ -10,6 +10,7 @@
 #include <link.h>
 
 #include "runner/agent/bounds.h"
+#include "runner/agent/glibc.h"
 #include "runner/agent/modules.h"
 #include "runner/unwind/cfi.h"
 

@@ -15,6 +15,7 @@
 
 #include "runner/agent/attach.h"
 #include "runner/agent/cells.h"
+#include "runner/agent/glibc.h"
 #include "runner/agent/raw.h"
 #include "runner/agent/signals.h"
 #include "runner/agent/stack.h"
@@ -197,7 +198,7 @@ void sampler_start(void)
         sampler_enter_thread();
         if (!self.armed)
                 return disarm(PG_DISARM_NO_TIMER);
-        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+        __register_atfork(before_fork, after_fork_in_parent, after_fork_in_child, __dso_handle); // pthread_atfork()
 }
 
 __attribute__((destructor)) static void finish(void)

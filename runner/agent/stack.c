@@ -213,7 +213,7 @@ static inline bool step_short(struct search *w)
                 return false;
         uint64_t cfa = (rule & RULE_FROM_BP ? w->regs.bp : w->regs.sp) + rules_short_cfa_offset(rule);
         uint64_t saved = cfa - rules_short_bp_below(rule);
-        if (cfa <= w->regs.sp || saved < w->stack.lo || cfa > w->stack.hi || cfa & 7)
+        if (cfa <= w->regs.sp || saved < w->regs.sp || cfa > w->stack.hi || cfa & 7)
                 return false;
         struct fresh_frame *f = add_fresh(w, address, rule & RULE_MODULE_MAX);
         uint64_t pc = read_word(w, cfa - 8);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "runner/agent/attach.h"
+#include "runner/agent/glibc.h"
 #include "runner/agent/raw.h"
 #include "runner/agent/sampler.h"
 

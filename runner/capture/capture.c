@@ -110,6 +110,15 @@ static bool read_file(const struct pg_source *s, uint64_t offset, void *out, siz
         return got == (ssize_t)n;
 }
 
+/* A file's end counts as data: what is behind it fails to be read. */
+static uint64_t next_data_of_file(const struct pg_source *s, uint64_t offset)
+{
+        off_t found = lseek(s->fd, (off_t)offset, SEEK_DATA);
+        if (found < 0 && errno == ENXIO)
+                found = lseek(s->fd, 0, SEEK_END);
+        return found < 0 ? offset : (uint64_t)found;
+}
+
 static bool read_memory(const struct pg_source *s, uint64_t offset, void *out, size_t n)
 {
         if (offset > s->size || n > s->size - offset)
@@ -120,7 +129,7 @@ static bool read_memory(const struct pg_source *s, uint64_t offset, void *out, s
 
 bool pg_capture_read(struct pg_capture *c, struct pg_arena *a, struct pg_captured **ret, struct pg_error *err)
 {
-        struct pg_source source = { .read = read_file, .fd = c->fd };
+        struct pg_source source = { .read = read_file, .next_data = next_data_of_file, .fd = c->fd };
         struct pg_captured *captured;
         struct pg_journal journal;
         if (!pg_decode(&source, a, &captured, &journal, err))

@@ -18,6 +18,13 @@ bool pg_reader_fetch(struct pg_reader *r, uint64_t offset, void *out, size_t n)
         return r->source->read(r->source, r->slot + offset, out, n);
 }
 
+uint64_t pg_reader_next_data(const struct pg_reader *r, uint64_t offset)
+{
+        if (!r->source->next_data)
+                return offset;
+        return r->source->next_data(r->source, r->slot + offset) - r->slot;
+}
+
 static void damaged(struct pg_reader *r)
 {
         r->out->n_damaged++;

@@ -12,6 +12,8 @@
 struct pg_source {
         /* Copies n bytes at offset to out; false when they are not there. */
         bool (*read)(const struct pg_source *s, uint64_t offset, void *out, size_t n);
+        /* From where on, at offset or behind it, something may be there that is not zero; NULL: not known. */
+        uint64_t (*next_data)(const struct pg_source *s, uint64_t offset);
         int fd;
         const unsigned char *bytes;
         size_t size;

@@ -161,6 +161,14 @@ static void add_live(struct stacks *s, uint64_t address, uint64_t bytes, uint32_
         }
 }
 
+/* The first place at or behind this one whose page was ever written. */
+static uint64_t next_block(const struct pg_reader *r, uint64_t place)
+{
+        uint64_t at = PG_OFFSET_LIVE_BLOCKS + place * sizeof(struct pg_live_block);
+        uint64_t found = (pg_reader_next_data(r, at) - PG_OFFSET_LIVE_BLOCKS) / sizeof(struct pg_live_block);
+        return found > place ? found : place;
+}
+
 static void read_live(struct stacks *s)
 {
         enum { BLOCKS = 2048 };
@@ -170,7 +178,7 @@ static void read_live(struct stacks *s)
                 s->r->out->n_damaged++;
                 return;
         }
-        for (uint64_t at = 0; at < places; at += BLOCKS) {
+        for (uint64_t at = 0; (at = next_block(s->r, at)) < places; at += BLOCKS) {
                 uint32_t n = places - at < BLOCKS ? (uint32_t)(places - at) : BLOCKS;
                 if (!pg_reader_fetch(s->r, PG_OFFSET_LIVE_BLOCKS + at * sizeof(*batch), batch, n * sizeof(*batch)))
                         return;

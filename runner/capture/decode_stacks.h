@@ -20,6 +20,9 @@ struct pg_reader {
 
 /** Copies n bytes at offset in the slot being read; false when they are not there. */
 bool pg_reader_fetch(struct pg_reader *r, uint64_t offset, void *out, size_t n);
+/* From where on, at offset of the slot or behind it, something may be there that is not zero: most of a table of
+ * live blocks never is. */
+uint64_t pg_reader_next_data(const struct pg_reader *r, uint64_t offset);
 
 /* The newest block of a thread that is not in the table of live blocks. */
 struct pg_newest {

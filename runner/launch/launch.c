@@ -261,12 +261,37 @@ static bool open_inherited(struct channel *c, struct pg_error *err)
         return true;
 }
 
+static bool open_files(struct channel *c, const struct pg_launch_request *r, struct pg_error *err)
+{
+        c->target[0] = open_input(r->stdin_path ? r->stdin_path : "/dev/null", err);
+        if (c->target[0] < 0)
+                return false;
+        for (int i = 0; i < 2; i++) {
+                c->target[i + 1] = fcntl(r->output_fds[i], F_DUPFD_CLOEXEC, LOWEST_FD);
+                if (c->target[i + 1] < 0)
+                        return pg_fail_os(err, "cannot pass on descriptor %d", r->output_fds[i]);
+        }
+        return true;
+}
+
+static bool open_output(struct channel *c, const struct pg_launch_request *r, struct pg_error *err)
+{
+        switch (r->output) {
+        case PG_OUTPUT_INHERIT:
+                return open_inherited(c, err);
+        case PG_OUTPUT_FILES:
+                return open_files(c, r, err);
+        case PG_OUTPUT_DISCARD:
+                break;
+        }
+        return open_discarding(c, r->stdin_path, err);
+}
+
 static bool channel_init(struct channel *c, const struct pg_launch_request *r, struct pg_error *err)
 {
         *c = (struct channel){ { -1, -1, -1, -1 }, -1, false };
         // the standard ones first: where the runner has closed one of them, no other file may take its number
-        bool inherit = r->output == PG_OUTPUT_INHERIT;
-        if (!(inherit ? open_inherited(c, err) : open_discarding(c, r->stdin_path, err)))
+        if (!open_output(c, r, err))
                 return false;
         c->target[PG_HELPER_CWD_FD] = open(r->cwd, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (c->target[PG_HELPER_CWD_FD] < 0)

@@ -27,6 +27,7 @@ void pg_launcher_destroy(struct pg_launcher *l);
 enum pg_output {
         PG_OUTPUT_DISCARD, // standard output to /dev/null; standard error read and its end kept
         PG_OUTPUT_INHERIT, // both are the runner's own
+        PG_OUTPUT_FILES,   // into output_fds
 };
 
 struct pg_launch_request {
@@ -38,6 +39,7 @@ struct pg_launch_request {
                 *stdin_path; // NULL: /dev/null; ignored with PG_OUTPUT_INHERIT (standard input is inherited)
         uint64_t timeout_ns; // 0: none
         enum pg_output output;
+        int output_fds[2];    // for PG_OUTPUT_FILES: standard output and standard error; borrowed
         bool fixed_addresses; // address-space randomisation off (counting passes)
         /* Called once while the target's process exists and waits, ready for its exec. False: it never execs, and
          * the launch fails with err. NULL: nobody is asked. Time in here is not counted, nor part of a time-out. */
@@ -60,7 +62,8 @@ struct pg_launch_result {
         uint64_t user_ns, system_ns; // of the target and all descendants that ended
         uint64_t peak_rss_bytes;     // largest single process among them
         uint32_t left_running; // descendants that outlived the target by more than a second and were ended
-        char stderr_tail[PG_STDERR_TAIL]; // end of what it wrote to standard error; "" with PG_OUTPUT_INHERIT
+        char stderr_tail
+                [PG_STDERR_TAIL]; // end of what it wrote to standard error; "" unless PG_OUTPUT_DISCARD
 };
 
 /**

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * install.c - where helper and agents are: beside the program in a build tree, in the GNU folders when
- * installed.
+ * install.c - where helper, agents and the other libraries are: beside the program in a build tree, in the GNU
+ * folders when installed.
  *
- * Both are found relative to the running executable, so that an unpacked archive works from anywhere.
+ * All are found relative to the running executable, so that an unpacked archive works from anywhere.
  */
 #include "runner/measure/measure.h"
 
@@ -21,6 +21,8 @@
 #define HELPER_NAME "perfgate-helper"
 #define AGENT_NAME  "libperfgate-agent.so"
 #define LOCKS_NAME  "libperfgate-locks.so"
+#define PROBE_NAME  "libperfgate-probe.so"
+#define BLANK_NAME  "libperfgate-blank.so"
 
 static bool own_folder(char folder[PATH_MAX], struct pg_error *err)
 {
@@ -62,6 +64,18 @@ bool pg_install_find(struct pg_arena *a, struct pg_install *ret, struct pg_error
             !find(a, folder, "/" PG_LIBEXEC_FROM_BIN, HELPER_NAME, X_OK, &found.helper_path, err) ||
             !find(a, folder, "/" PG_LIBDIR_FROM_BIN, AGENT_NAME, R_OK, &found.agent_path, err) ||
             !find(a, folder, "/" PG_LIBDIR_FROM_BIN, LOCKS_NAME, R_OK, &found.locks_path, err))
+                return false;
+        *ret = found;
+        return true;
+}
+
+bool pg_install_find_probe(struct pg_arena *a, struct pg_probe_install *ret, struct pg_error *err)
+{
+        char folder[PATH_MAX];
+        struct pg_probe_install found;
+        if (!own_folder(folder, err) ||
+            !find(a, folder, "/" PG_LIBDIR_FROM_BIN, PROBE_NAME, R_OK, &found.probe_path, err) ||
+            !find(a, folder, "/" PG_LIBDIR_FROM_BIN, BLANK_NAME, R_OK, &found.blank_path, err))
                 return false;
         *ret = found;
         return true;

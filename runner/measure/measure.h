@@ -25,6 +25,15 @@ struct pg_install {
  */
 PG_MUST_CHECK bool pg_install_find(struct pg_arena *a, struct pg_install *ret, struct pg_error *err);
 
+/* The libraries of `perfgate doctor --interference`: one watches what a target sees, one does nothing. */
+struct pg_probe_install {
+        const char *probe_path, *blank_path;
+};
+
+/** The same for these. */
+PG_MUST_CHECK bool pg_install_find_probe(struct pg_arena *a, struct pg_probe_install *ret,
+                                         struct pg_error *err);
+
 struct pg_measure_options {
         struct pg_launcher *launcher;
         const char *agent_path, *locks_path; // of struct pg_install

@@ -18,6 +18,9 @@ enum {
         PG_GREGS = 17,
 };
 
+/* Below sp, and yet the running function's (psABI, 3.2.2). */
+enum { PG_RED_ZONE_BYTES = 128 };
+
 /* From sp in a signal frame to its registers: uc_flags, uc_link, uc_stack come first. */
 enum { PG_SIGNAL_GREGS_OFFSET = 40 };
 

@@ -96,24 +96,31 @@ static void add_up(struct counted *ret)
         }
 }
 
-void run_counted(const char *const *argv, prepare_function *prepare, struct counted *ret)
+void run_set_up(const struct pg_capture_request *request, const char *settings, const char *const *argv,
+                prepare_function *prepare, struct counted *ret)
 {
-        run_requested(&(struct pg_capture_request){ .mode = PG_MODE_COUNT }, argv, prepare, ret);
+        struct pg_error err = { 0 };
+        PG_AUTO_CAPTURE struct pg_capture *c = NULL;
+        char value[256];
+        memset(ret, 0, sizeof(*ret));
+        ret->arena = pg_arena_create();
+        check(ret->arena, "arena");
+        check(pg_capture_create(request, &c, &err), err.text);
+        snprintf(value, sizeof(value), "%s%s", pg_capture_agent_value(c), settings);
+        run(argv, request->mode == PG_MODE_LOCK ? locks_path() : agent_path(), value, prepare, ret);
+        check(pg_capture_read(c, ret->arena, &ret->captured, &err), err.text);
+        add_up(ret);
 }
 
 void run_requested(const struct pg_capture_request *request, const char *const *argv, prepare_function *prepare,
                    struct counted *ret)
 {
-        struct pg_error err = { 0 };
-        PG_AUTO_CAPTURE struct pg_capture *c = NULL;
-        memset(ret, 0, sizeof(*ret));
-        ret->arena = pg_arena_create();
-        check(ret->arena, "arena");
-        check(pg_capture_create(request, &c, &err), err.text);
-        run(argv, request->mode == PG_MODE_LOCK ? locks_path() : agent_path(), pg_capture_agent_value(c), prepare,
-            ret);
-        check(pg_capture_read(c, ret->arena, &ret->captured, &err), err.text);
-        add_up(ret);
+        run_set_up(request, "", argv, prepare, ret);
+}
+
+void run_counted(const char *const *argv, prepare_function *prepare, struct counted *ret)
+{
+        run_requested(&(struct pg_capture_request){ .mode = PG_MODE_COUNT }, argv, prepare, ret);
 }
 
 void run_plain(const char *const *argv, prepare_function *prepare, struct counted *ret)

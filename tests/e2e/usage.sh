@@ -97,7 +97,7 @@ test_help_and_version() {
 	expect_stdout "perfgate COMMAND"
 	expect_exit 0 -- perfgate --help
 	expect_stdout "perfgate COMMAND"
-	for command in run compare baseline top; do
+	for command in run compare baseline top doctor; do
 		expect_exit 0 -- perfgate "$command" --help
 		expect_stdout "usage: perfgate $command"
 		expect_exit 0 -- perfgate help "$command"

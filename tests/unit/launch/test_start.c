@@ -4,6 +4,7 @@
  *
  * What it was given is told by the target itself (fixture act, verb show), not by the code under test.
  */
+#include "runner/base/cleanup.h"
 #include "tests/unit/launch/rig.h"
 
 #include <errno.h>
@@ -13,8 +14,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <utmp.h>
-
-#include "runner/base/cleanup.h"
 
 /* ---- what it is given -----------------------------------------------------------------------------------
  */
@@ -134,6 +133,26 @@ static void inherited_output_goes_where_the_runners_goes(void **state)
         assert_int_equal(n, 8);
         assert_string_equal(text, "the end\n");
         assert_string_equal(r.stderr_tail, "");
+}
+
+static void output_into_files_is_whole(void **state)
+{
+        (void)state;
+        char text[16] = "";
+        PG_AUTO_FCLOSE FILE *out = tmpfile(), *errors = tmpfile();
+        assert_non_null(out);
+        assert_non_null(errors);
+        struct pg_launch_request q = rig_request(ARGV("/bin/sh", "-c", "echo one; echo two >&2; cat"));
+        q.output = PG_OUTPUT_FILES;
+        q.output_fds[0] = fileno(out);
+        q.output_fds[1] = fileno(errors);
+        assert_int_equal(rig_run(q).exit_status, 0);
+        assert_int_equal(pread(fileno(out), text, sizeof(text), 0), 4);
+        assert_memory_equal(text, "one\n", 4);
+        assert_int_equal(pread(fileno(errors), text, sizeof(text), 0), 4);
+        assert_memory_equal(text, "two\n", 4);
+        q.output_fds[1] = -1;
+        assert_int_equal(rig_fail(q).code, PG_EOS);
 }
 
 static void closed_input_of_the_runner_is_no_obstacle(void **state)
@@ -336,6 +355,7 @@ int main(void)
                 cmocka_unit_test(environment_is_exactly_the_given_one),
                 cmocka_unit_test(working_directory_and_input_are_the_given_ones),
                 cmocka_unit_test(inherited_output_goes_where_the_runners_goes),
+                cmocka_unit_test(output_into_files_is_whole),
                 cmocka_unit_test(closed_input_of_the_runner_is_no_obstacle),
                 cmocka_unit_test(terminal_is_lent_to_the_target),
                 cmocka_unit_test(command_is_looked_up_in_the_targets_path_from_its_folder),
