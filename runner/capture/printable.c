@@ -13,7 +13,9 @@ static size_t sequence_length(const unsigned char *s, size_t n)
         static const struct {
                 unsigned char mask, lead;
                 uint32_t least;
-        } forms[] = { { 0x80, 0x00, 0x20 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 } };
+        } forms[] = {
+                { 0x80, 0x00, 0x20 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 }
+        };
         for (size_t length = 1; length <= 4; length++) {
                 if ((s[0] & forms[length - 1].mask) != forms[length - 1].lead)
                         continue;

@@ -36,7 +36,8 @@ static void *grow(void *array, uint32_t n, uint32_t *capacity, size_t size)
         if (n < *capacity)
                 return array;
         uint32_t larger = *capacity ? *capacity * 2 : 4;
-        void *p = larger > *capacity ? realloc(array, larger * size) : NULL; // the product fits: size is small
+        void *p =
+                larger > *capacity ? realloc(array, larger * size) : NULL; // the product fits: size is small
         if (p)
                 *capacity = larger;
         return p;
@@ -151,8 +152,8 @@ const char *pg_stacks_program(const struct pg_stacks *s, uint32_t process)
         return s->processes[process].program;
 }
 
-bool pg_stacks_add_process(struct pg_stacks *s, int32_t pid, int32_t ppid, const char *program, uint64_t start_ns,
-                           bool forked, uint32_t *ret, struct pg_error *err)
+bool pg_stacks_add_process(struct pg_stacks *s, int32_t pid, int32_t ppid, const char *program,
+                           uint64_t start_ns, bool forked, uint32_t *ret, struct pg_error *err)
 {
         struct process *processes = grow(s->processes, s->n, &s->capacity, sizeof(*processes));
         if (!processes)
@@ -176,7 +177,8 @@ bool pg_stacks_add_module(struct pg_stacks *s, uint32_t process, const struct pg
                 *ret = PG_MODULE_NONE;
                 return true;
         }
-        struct pg_captured_module *modules = grow(p->modules, p->n_modules, &p->modules_capacity, sizeof(*modules));
+        struct pg_captured_module *modules =
+                grow(p->modules, p->n_modules, &p->modules_capacity, sizeof(*modules));
         if (!modules)
                 return pg_fail_nomem(err);
         p->modules = modules;
@@ -274,7 +276,8 @@ static int by_start(const void *a, const void *b)
         return c ? c : (x->process > y->process) - (x->process < y->process);
 }
 
-bool pg_stacks_finish(const struct pg_stacks *s, struct pg_arena *a, struct pg_captured **ret, struct pg_error *err)
+bool pg_stacks_finish(const struct pg_stacks *s, struct pg_arena *a, struct pg_captured **ret,
+                      struct pg_error *err)
 {
         PG_AUTO_FREE struct order *order = calloc(s->n + 1ul, sizeof(*order));
         struct pg_captured *c = pg_arena_calloc(a, 1, sizeof(*c));

@@ -85,7 +85,8 @@ void pg_code_files_destroy(struct pg_code_files *f)
 
 static bool has_file(const char *path)
 {
-        static const char *const others[] = { "//anon", "/dev/zero", "/memfd:", "/SYSV", "/anon_hugepage", "/[aio]" };
+        static const char *const others[] = { "//anon", "/dev/zero",      "/memfd:",
+                                              "/SYSV",  "/anon_hugepage", "/[aio]" };
         for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
                 if (strncmp(path, others[i], strlen(others[i])) == 0)
                         return false;
@@ -299,11 +300,13 @@ static bool make_own(struct pg_address_space **as, struct pg_error *err)
 static uint64_t bias_of(const struct known_file *f, const struct pg_mapping *m)
 {
         uint64_t bias;
-        return f->code && pg_code_file_bias(f->code, m->start, m->file_offset, &bias) ? bias
-                                                                                      : m->start - m->file_offset;
+        return f->code && pg_code_file_bias(f->code, m->start, m->file_offset, &bias)
+                       ? bias
+                       : m->start - m->file_offset;
 }
 
-static bool add_module(struct pg_address_space *as, const struct module *new, uint32_t *ret, struct pg_error *err)
+static bool add_module(struct pg_address_space *as, const struct module *new, uint32_t *ret,
+                       struct pg_error *err)
 {
         if (as->n_modules == PG_MODULE_NONE) {
                 *ret = PG_MODULE_NONE;
@@ -397,11 +400,13 @@ static bool put_place(struct pg_address_space *as, struct place new, struct pg_e
                 pieces[n++] = (struct place){ as->places[first].start, new.start, as->places[first].module };
         pieces[n++] = new;
         if (first < behind && as->places[behind - 1].end > new.end)
-                pieces[n++] = (struct place){ new.end, as->places[behind - 1].end, as->places[behind - 1].module };
+                pieces[n++] =
+                        (struct place){ new.end, as->places[behind - 1].end, as->places[behind - 1].module };
         return replace_places(as, first, behind - first, pieces, n, err);
 }
 
-bool pg_address_space_map(struct pg_address_space **as, pid_t pid, const struct pg_mapping *m, struct pg_error *err)
+bool pg_address_space_map(struct pg_address_space **as, pid_t pid, const struct pg_mapping *m,
+                          struct pg_error *err)
 {
         if (m->start >= m->end)
                 return true;
@@ -422,20 +427,34 @@ bool pg_address_space_map(struct pg_address_space **as, pid_t pid, const struct 
 
 /* ---- /proc/PID/maps -------------------------------------------------------------------------------------- */
 
-/* A line of it; false when it is no executable memory, or makes no sense. */
+/* A number, and the one character that must stand behind it. */
+static bool take_number(char **at, int base, char behind, uint64_t *ret)
+{
+        char *end;
+        *ret = strtoull(*at, &end, base);
+        if (end == *at || *end != behind)
+                return false;
+        *at = end + 1;
+        return true;
+}
+
+/* A line of it: "START-END rwxp OFFSET MAJOR:MINOR INODE   PATH"; false when it is no executable memory, or makes no
+ * sense. */
 static bool parse_line(char *line, struct pg_mapping *ret)
 {
-        unsigned long start, end, offset, inode;
-        unsigned major, minor;
-        char rights[5];
-        int at = 0;
-        if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu%n", &start, &end, rights, &offset, &major, &minor, &inode, &at) != 7 ||
-            rights[2] != 'x')
+        uint64_t device;
+        char *at = line;
+        *ret = (struct pg_mapping){ 0 };
+        line[strcspn(line, "\n")] = '\0';
+        if (!take_number(&at, 16, '-', &ret->start) || !take_number(&at, 16, ' ', &ret->end) ||
+            strlen(at) < 5 || at[2] != 'x')
                 return false;
-        char *path = line + at + strspn(line + at, " ");
-        path[strcspn(path, "\n")] = '\0';
-        *ret = (struct pg_mapping){ .start = start, .end = end, .file_offset = offset, .path = path, .inode = inode };
-        return strcmp(path, "[vsyscall]") != 0;
+        at += 5;
+        if (!take_number(&at, 16, ' ', &ret->file_offset) || !take_number(&at, 16, ':', &device) ||
+            !take_number(&at, 16, ' ', &device) || !(take_number(&at, 10, ' ', &ret->inode)))
+                return false;
+        ret->path = at + strspn(at, " ");
+        return strcmp(ret->path, "[vsyscall]") != 0;
 }
 
 bool pg_address_space_read_maps(struct pg_address_space **as, pid_t pid, struct pg_error *err)
@@ -515,10 +534,11 @@ static pg_rule first_rule(struct pg_address_space *as, const struct pg_regs *r, 
         struct pg_words words = { .n = 0 };
         enum pg_stop why;
         uint64_t cfa, word;
-        if (pg_rule_cfa(rule) == PG_CFA_CHAIN && !is_in_stack(s, r->bp) && pg_stack_word(s, r->sp, &words, &word) &&
-            pg_address_space_is_code(as, word - 1))
-                return pg_rule_with_owner(pg_rule_pack((struct pg_rule_parts){ .cfa = PG_CFA_SP, .cfa_offset = 8 }),
-                                          pg_rule_owner(rule));
+        if (pg_rule_cfa(rule) == PG_CFA_CHAIN && !is_in_stack(s, r->bp) &&
+            pg_stack_word(s, r->sp, &words, &word) && pg_address_space_is_code(as, word - 1))
+                return pg_rule_with_owner(
+                        pg_rule_pack((struct pg_rule_parts){ .cfa = PG_CFA_SP, .cfa_offset = 8 }),
+                        pg_rule_owner(rule));
         if (pg_rule_bp(rule) == PG_BP_AT_CFA && pg_step_cfa(rule, r, s, &words, &cfa, &why) &&
             cfa + (uint64_t)pg_rule_bp_offset(rule) < r->sp)
                 return rule & ~(pg_rule)(7 << 6); // PG_BP_SAME
@@ -526,8 +546,8 @@ static pg_rule first_rule(struct pg_address_space *as, const struct pg_regs *r, 
 }
 
 /* One frame by first_rule, the others by pg_walk. */
-static uint32_t walk(struct pg_address_space *as, struct pg_regs *r, struct pg_stack *s, struct pg_walked *ret,
-                     uint32_t max, enum pg_stop *ret_end)
+static uint32_t walk(struct pg_address_space *as, struct pg_regs *r, struct pg_stack *s,
+                     struct pg_walked *ret, uint32_t max, enum pg_stop *ret_end)
 {
         struct pg_words words;
         ret[0] = (struct pg_walked){ pg_regs_lookup(r), first_rule(as, r, s) };

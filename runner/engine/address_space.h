@@ -53,7 +53,8 @@ PG_MUST_CHECK bool pg_address_space_read_maps(struct pg_address_space **as, pid_
 
 /* A file loaded at one place; fragments of it (several executable segments) are one module. */
 struct pg_code_module {
-        const char *path; // "[vdso]"; " (deleted)" or " (replaced)" at its end when the path is not that file any more
+        const char *
+                path; // "[vdso]"; " (deleted)" or " (replaced)" at its end when the path is not that file any more
         uint64_t start, end, bias; // start, end: around all of its mappings seen
         bool is_main;              // the first module that was mapped
 };

@@ -187,8 +187,8 @@ static const void *bytes_at(Elf *e, const struct pg_code_file *f, uint64_t start
                 const struct segment *s = &f->segments[i];
                 if (start < s->address || end < start || end - s->address > s->file_size)
                         continue;
-                Elf_Data *d = elf_getdata_rawchunk(e, (int64_t)(s->offset + (start - s->address)), end - start,
-                                                   ELF_T_BYTE);
+                Elf_Data *d = elf_getdata_rawchunk(e, (int64_t)(s->offset + (start - s->address)),
+                                                   end - start, ELF_T_BYTE);
                 return d && d->d_size == end - start ? d->d_buf : NULL;
         }
         return NULL;
@@ -203,7 +203,8 @@ static bool find_table(Elf *e, const struct pg_code_file *f, struct range *ret)
                 if (!gelf_getphdr(e, (int)i, &h) || h.p_type != PT_GNU_EH_FRAME || h.p_memsz < 12)
                         continue;
                 const uint8_t *head = bytes_at(e, f, h.p_vaddr, h.p_vaddr + 4);
-                if (!head || head[0] != 1 || head[3] != 0x3b) // version; table of signed 4 bytes from its start
+                if (!head || head[0] != 1 ||
+                    head[3] != 0x3b) // version; table of signed 4 bytes from its start
                         return false;
                 *ret = (struct range){ h.p_vaddr, h.p_vaddr + h.p_memsz };
                 return true;
@@ -257,7 +258,8 @@ static bool read_eh_frame(Elf *e, struct pg_code_file *f, struct pg_error *err)
         GElf_Shdr header;
         size_t size;
         const void *bytes = section_bytes(e, ".eh_frame", &header, &size);
-        return !bytes || (keep_frames(&f->eh_frame, bytes, size, header.sh_addr, err) && build_index(&f->eh_frame, err));
+        return !bytes || (keep_frames(&f->eh_frame, bytes, size, header.sh_addr, err) &&
+                          build_index(&f->eh_frame, err));
 }
 
 static bool read_debug_frame(Elf *e, struct pg_code_file *f, struct pg_error *err)
@@ -267,7 +269,8 @@ static bool read_debug_frame(Elf *e, struct pg_code_file *f, struct pg_error *er
         const void *bytes = section_bytes(e, ".debug_frame", &header, &size);
         bytes = bytes ? bytes : section_bytes(e, ".zdebug_frame", &header, &size);
         f->debug_frame.is_debug_frame = true;
-        return !bytes || (keep_frames(&f->debug_frame, bytes, size, 0, err) && build_index(&f->debug_frame, err));
+        return !bytes ||
+               (keep_frames(&f->debug_frame, bytes, size, 0, err) && build_index(&f->debug_frame, err));
 }
 
 /* ---- special code ---------------------------------------------------------------------------------------- */
@@ -362,7 +365,9 @@ static void read_go(Elf *e, struct pg_code_file *f)
         size_t n = d && header.sh_entsize ? d->d_size / header.sh_entsize : 0;
         for (size_t i = 0; i < n && f->n_known < KNOWN_MAX; i++) {
                 GElf_Sym symbol;
-                const char *name = gelf_getsym(d, (int)i, &symbol) ? elf_strptr(e, header.sh_link, symbol.st_name) : NULL;
+                const char *name = gelf_getsym(d, (int)i, &symbol)
+                                           ? elf_strptr(e, header.sh_link, symbol.st_name)
+                                           : NULL;
                 pg_rule rule = name ? go_rule(name) : 0;
                 if (rule && symbol.st_size)
                         f->known[f->n_known++] =

@@ -27,7 +27,7 @@ struct pg_engine_request {
         const char *agent_path; // the library for preloading
         /* Engines that look from outside; 0 at first, raised by again(). */
         uint32_t stack_copy_bytes; // of the user stack in each sample; 0: the engine's choice
-        uint32_t finer;            // tick 2^finer times as often and keep every 2^finer-th: for short-lived threads
+        uint32_t finer; // tick 2^finer times as often and keep every 2^finer-th: for short-lived threads
 };
 
 struct pg_engine_session; // one pass over one target
@@ -36,7 +36,8 @@ struct pg_engine_ops {
         const char *name;
         /** Why this engine cannot sample the program at that path here, NULL when nothing speaks against it.
          * Tries what it can try without the program. The text lives in a, or is static. */
-        const char *(*obstacle)(const char *program, const struct pg_engine_request *request, struct pg_arena *a);
+        const char *(*obstacle)(const char *program, const struct pg_engine_request *request,
+                                struct pg_arena *a);
         /** Gets ready for one target. PG_EUSAGE for a rate out of range; PG_EOS. */
         bool (*start)(const struct pg_engine_request *request, struct pg_engine_session **ret,
                       struct pg_error *err);
@@ -79,8 +80,9 @@ const struct pg_engine_ops *pg_engine_by_name(const char *name);
  *          a named one: its obstacle. In a, or static
  * err      PG_EUSAGE when there is no engine of that name; PG_ENOMEM
  */
-PG_MUST_CHECK bool pg_engine_pick(const char *name, const char *program, const struct pg_engine_request *request,
-                                  struct pg_arena *a, const struct pg_engine_ops **ret, const char **ret_why,
+PG_MUST_CHECK bool pg_engine_pick(const char *name, const char *program,
+                                  const struct pg_engine_request *request, struct pg_arena *a,
+                                  const struct pg_engine_ops **ret, const char **ret_why,
                                   struct pg_error *err);
 
 /* ---- judging what came (check.c) ---- */

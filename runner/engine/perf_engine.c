@@ -30,12 +30,12 @@ enum {
         RATE_HZ_MAX = 100000,
         STACK_BYTES = 16384,
         FINER_MAX = 3,
-        ROUND_MS = 100,                 // at least so often the rings are looked at
-        SETTLE_NS = 2 * PG_NS_PER_MS,   // after so long what was written before is in every ring
+        ROUND_MS = 100,               // at least so often the rings are looked at
+        SETTLE_NS = 2 * PG_NS_PER_MS, // after so long what was written before is in every ring
 };
-static const double CUT_MAX = 0.02;     // of samples: above this a longer copy is asked for
-static const double CUT_MANY = 0.5;     // above this, one four times as long
-static const double UNSEEN_MAX = 0.03;  // of CPU time that short threads hide: above this, finer ticks
+static const double CUT_MAX = 0.02;    // of samples: above this a longer copy is asked for
+static const double CUT_MANY = 0.5;    // above this, one four times as long
+static const double UNSEEN_MAX = 0.03; // of CPU time that short threads hide: above this, finer ticks
 
 struct pg_engine_session {
         struct pg_arena *arena;
@@ -60,8 +60,10 @@ static struct pg_perf_options options_for(const struct pg_engine_request *r)
 {
         uint32_t bytes = r->stack_copy_bytes ? r->stack_copy_bytes & ~7u : STACK_BYTES;
         uint64_t period_ns = PG_NS_PER_S / r->rate_hz >> r->finer;
-        return (struct pg_perf_options){ .period_ns = period_ns < 10000 ? 10000 : period_ns, // the kernel's least
-                                         .stack_bytes = bytes > PG_PERF_STACK_MAX ? PG_PERF_STACK_MAX : bytes };
+        return (struct pg_perf_options){ .period_ns =
+                                                 period_ns < 10000 ? 10000 : period_ns, // the kernel's least
+                                         .stack_bytes =
+                                                 bytes > PG_PERF_STACK_MAX ? PG_PERF_STACK_MAX : bytes };
 }
 
 /* What speaks against the program itself; scripts are taken for what their interpreter is: ordinary. */
@@ -80,7 +82,8 @@ static const char *program_obstacle(const char *program)
         return NULL;
 }
 
-static const char *perf_obstacle(const char *program, const struct pg_engine_request *request, struct pg_arena *a)
+static const char *perf_obstacle(const char *program, const struct pg_engine_request *request,
+                                 struct pg_arena *a)
 {
         const char *why = program ? program_obstacle(program) : NULL;
         struct pg_perf_options options = options_for(request);
@@ -126,10 +129,12 @@ static bool fill_session(struct pg_engine_session *s, const struct pg_engine_req
         return pg_perf_tree_create(1u << s->finer, &s->tree, err);
 }
 
-static bool perf_start(const struct pg_engine_request *request, struct pg_engine_session **ret, struct pg_error *err)
+static bool perf_start(const struct pg_engine_request *request, struct pg_engine_session **ret,
+                       struct pg_error *err)
 {
         if (request->rate_hz == 0 || request->rate_hz > RATE_HZ_MAX)
-                return pg_fail(err, PG_EUSAGE, "sample rate %u Hz: expected 1 to %d", request->rate_hz, RATE_HZ_MAX);
+                return pg_fail(err, PG_EUSAGE, "sample rate %u Hz: expected 1 to %d", request->rate_hz,
+                               RATE_HZ_MAX);
         struct pg_arena *arena = pg_arena_create();
         struct pg_engine_session *s = arena ? pg_arena_calloc(arena, 1, sizeof(*s)) : NULL;
         if (!s) {
@@ -162,8 +167,8 @@ static const char *perf_preload(const struct pg_engine_session *s)
 
 static bool read_until(struct pg_engine_session *s, uint64_t until_ns)
 {
-        return pg_perf_rings_read(s->events.rings, s->events.n, until_ns, s->scratch, pg_perf_tree_add, s->tree,
-                                  &s->n_damaged, &s->failure);
+        return pg_perf_rings_read(s->events.rings, s->events.n, until_ns, s->scratch, pg_perf_tree_add,
+                                  s->tree, &s->n_damaged, &s->failure);
 }
 
 /* Sleeps until a ring is a quarter full; false when it is time to end. A ring that nobody is left to write to is not
@@ -228,7 +233,8 @@ static bool perf_collect(struct pg_engine_session *s, struct pg_arena *a, struct
         pg_perf_events_counted(&s->events, &s->counted_ns, &lost);
         if (!s->events.lost_known)
                 lost = pg_perf_tree_totals(s->tree)->lost_records;
-        struct pg_stacks *stacks = pg_perf_tree_stacks(s->tree, lost >> s->finer, lost * s->options.period_ns);
+        struct pg_stacks *stacks =
+                pg_perf_tree_stacks(s->tree, lost >> s->finer, lost * s->options.period_ns);
         if (!pg_stacks_finish(stacks, a, ret, err))
                 return false;
         (*ret)->n_damaged = s->n_damaged + pg_perf_tree_totals(s->tree)->damaged;
@@ -251,15 +257,17 @@ static const char *perf_again(const struct pg_engine_session *s, struct pg_engin
         uint32_t finer = s->finer;
         while (finer < FINER_MAX && unseen_ns(s, finer) > UNSEEN_MAX * (double)s->counted_ns)
                 finer++;
-        bool cut = (double)t->cut > CUT_MAX * (double)t->samples && s->options.stack_bytes < PG_PERF_STACK_MAX;
+        bool cut =
+                (double)t->cut > CUT_MAX * (double)t->samples && s->options.stack_bytes < PG_PERF_STACK_MAX;
         if (!cut && finer == s->finer)
                 return NULL;
         request->finer = finer;
         uint32_t factor = !cut ? 1 : (double)t->cut > CUT_MANY * (double)t->samples ? 4 : 2;
         request->stack_copy_bytes = s->options.stack_bytes * factor;
         const char *text = pg_arena_printf(
-                a, cut ? "%.1f %% of the stacks were deeper than the %u bytes that were copied"
-                       : "%.1f %% of the CPU time was in threads too short for the rate",
+                a,
+                cut ? "%.1f %% of the stacks were deeper than the %u bytes that were copied"
+                    : "%.1f %% of the CPU time was in threads too short for the rate",
                 cut ? 100.0 * (double)t->cut / (double)t->samples
                     : 100.0 * unseen_ns(s, s->finer) / (double)(s->counted_ns ? s->counted_ns : 1),
                 s->options.stack_bytes);

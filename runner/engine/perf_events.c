@@ -28,7 +28,8 @@ struct features {
         bool kernel, build_id, lost;
 };
 
-static struct perf_event_attr attributes(const struct pg_perf_options *o, const struct features *f, uint64_t ring)
+static struct perf_event_attr attributes(const struct pg_perf_options *o, const struct features *f,
+                                         uint64_t ring)
 {
         struct perf_event_attr a = {
                 .type = PERF_TYPE_SOFTWARE,
@@ -98,24 +99,28 @@ static uint64_t ring_bytes(long n_cpus)
 
 /* ---- reasons --------------------------------------------------------------------------------------------- */
 
-static int paranoid_level(void)
+/* kernel.perf_event_paranoid; the least that it can be when it cannot be read. */
+static long paranoid_level(void)
 {
-        int level = -2;
-        PG_AUTO_FCLOSE FILE *f = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
-        return f && fscanf(f, "%d", &level) == 1 ? level : -2;
+        char text[16] = "";
+        PG_AUTO_CLOSE int fd = open("/proc/sys/kernel/perf_event_paranoid", O_RDONLY | O_CLOEXEC);
+        return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 ? strtol(text, NULL, 10) : -1;
 }
 
 /* Into text why events cannot be had. */
 static void explain(int error, char *text, size_t n)
 {
-        int level = paranoid_level();
+        long level = paranoid_level();
         switch (error) {
         case EACCES:
         case EPERM:
                 if (level > 2)
-                        snprintf(text, n, "perf events are not allowed (kernel.perf_event_paranoid is %d)", level);
+                        snprintf(text, n, "perf events are not allowed (kernel.perf_event_paranoid is %ld)",
+                                 level);
                 else
-                        snprintf(text, n, "perf events are not allowed here (by a container's seccomp filter, perhaps)");
+                        snprintf(text, n,
+                                 "perf events are not allowed here (by a container's seccomp filter, "
+                                 "perhaps)");
                 break;
         case ENOSYS:
                 snprintf(text, n, "there are no perf events here (kernel or sandbox)");
@@ -168,7 +173,8 @@ const char *pg_perf_events_obstacle(const struct pg_perf_options *options, struc
                         munmap(p, (size_t)sysconf(_SC_PAGESIZE) + bytes);
                         return NULL;
                 }
-                snprintf(text, sizeof(text), "no memory may be locked for samples (kernel.perf_event_mlock_kb): %s",
+                snprintf(text, sizeof(text),
+                         "no memory may be locked for samples (kernel.perf_event_mlock_kb): %s",
                          strerror(errno));
         }
         const char *copy = pg_arena_strdup(a, text);
@@ -183,8 +189,8 @@ static bool make_room(struct pg_perf_events *e, size_t n, struct pg_error *err)
         return (e->fds && e->rings && e->maps) || pg_fail_nomem(err);
 }
 
-static bool open_on_cpu(struct pg_perf_events *e, const struct pg_perf_options *o, struct features *f, pid_t pid,
-                        int cpu, size_t *bytes, struct pg_error *err)
+static bool open_on_cpu(struct pg_perf_events *e, const struct pg_perf_options *o, struct features *f,
+                        pid_t pid, int cpu, size_t *bytes, struct pg_error *err)
 {
         char text[160];
         int fd = open_best(o, f, *bytes, pid, cpu);

@@ -34,8 +34,8 @@ struct pg_perf_events {
 const char *pg_perf_events_obstacle(const struct pg_perf_options *options, struct pg_arena *a);
 
 /** Opens them for process pid, to be enabled by its next exec. PG_EOS with a reason. */
-PG_MUST_CHECK bool pg_perf_events_open(struct pg_perf_events *e, pid_t pid, const struct pg_perf_options *options,
-                                       struct pg_error *err);
+PG_MUST_CHECK bool pg_perf_events_open(struct pg_perf_events *e, pid_t pid,
+                                       const struct pg_perf_options *options, struct pg_error *err);
 /** Takes a zeroed one. */
 void pg_perf_events_close(struct pg_perf_events *e);
 

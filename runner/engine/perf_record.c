@@ -61,7 +61,9 @@ static void take_chain(struct cursor *c, struct pg_perf_record *r)
 /* The kernel's order of PG_PERF_REGS_MASK: ax bx cx dx si di bp sp ip, r8 to r15. */
 static void take_regs(struct cursor *c, struct pg_perf_record *r)
 {
-        static const uint8_t position[PG_GREGS] = { 13, 11, 14, 12, 9, 8, 10, 15, 16, 0, 1, 2, 3, 4, 5, 6, 7 };
+        static const uint8_t position[PG_GREGS] = {
+                13, 11, 14, 12, 9, 8, 10, 15, 16, 0, 1, 2, 3, 4, 5, 6, 7
+        };
         uint64_t abi = take_u64(c);
         r->sample.has_regs = abi == PERF_SAMPLE_REGS_ABI_64;
         if (abi == PERF_SAMPLE_REGS_ABI_NONE)
@@ -108,7 +110,8 @@ static void take_map(struct cursor *c, uint16_t misc, struct pg_perf_record *r)
         uint64_t size = take_u64(c);
         r->map.end = r->map.start + size;
         r->map.file_offset = take_u64(c);
-        const uint8_t *identity = take(c, 24); // build-id with its length in front, or device, inode, generation
+        const uint8_t *identity =
+                take(c, 24); // build-id with its length in front, or device, inode, generation
         if (!identity || r->map.end < r->map.start) {
                 c->ok = false;
                 return;

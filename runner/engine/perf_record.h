@@ -15,8 +15,8 @@
 
 #include "runner/unwind/machine.h"
 
-#define PG_PERF_SAMPLE_TYPE                                                                                   \
-        (PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_STREAM_ID | PERF_SAMPLE_PERIOD |   \
+#define PG_PERF_SAMPLE_TYPE                                                                                  \
+        (PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_STREAM_ID | PERF_SAMPLE_PERIOD |  \
          PERF_SAMPLE_CALLCHAIN | PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER)
 
 /* Registers asked for: the 17 of a register file (machine.h). */
@@ -39,7 +39,7 @@ struct pg_perf_record {
         union {
                 struct {
                         uint64_t ip, stream, period_ns;
-                        bool has_regs; // of a 64-bit process
+                        bool has_regs;           // of a 64-bit process
                         uint64_t regs[PG_GREGS]; // in ucontext order
                         const uint8_t *stack;    // from regs[PG_GREG_SP] on; 8-aligned as the record is
                         size_t stack_bytes, stack_asked_bytes;

@@ -97,7 +97,8 @@ static bool hand_over(struct pg_perf_ring *r, void *scratch, pg_perf_record_func
 }
 
 bool pg_perf_rings_read(struct pg_perf_ring *rings, size_t n, uint64_t until_ns, void *scratch,
-                        pg_perf_record_function *function, void *user, uint64_t *n_damaged, struct pg_error *err)
+                        pg_perf_record_function *function, void *user, uint64_t *n_damaged,
+                        struct pg_error *err)
 {
         struct pg_perf_ring *r;
         bool ok = true;

@@ -125,9 +125,9 @@ static bool begin_image(struct pg_perf_tree *t, struct process *p, const char *p
 }
 
 /* A process with an address space, taken, that is its own. */
-static bool add_process(struct pg_perf_tree *t, uint32_t pid, uint32_t ppid, struct pg_address_space *as_taken,
-                        const char *program, uint64_t start_ns, bool forked, struct process **ret,
-                        struct pg_error *err)
+static bool add_process(struct pg_perf_tree *t, uint32_t pid, uint32_t ppid,
+                        struct pg_address_space *as_taken, const char *program, uint64_t start_ns,
+                        bool forked, struct process **ret, struct pg_error *err)
 {
         struct process *p = calloc(1, sizeof(*p));
         if (!p || !as_taken) {
@@ -135,7 +135,9 @@ static bool add_process(struct pg_perf_tree *t, uint32_t pid, uint32_t ppid, str
                 free(p);
                 return pg_fail_nomem(err);
         }
-        *p = (struct process){ .pid = pid, .ppid = ppid, .live_threads = 1, .named = *program, .as = as_taken };
+        *p = (struct process){
+                .pid = pid, .ppid = ppid, .live_threads = 1, .named = *program, .as = as_taken
+        };
         forget_process(t, pid); // its end was lost
         p->next = *bucket_of(t, pid);
         *bucket_of(t, pid) = p;
@@ -148,7 +150,8 @@ static bool require_process(struct pg_perf_tree *t, const struct pg_perf_record 
                             struct pg_error *err)
 {
         *ret = find_process(t, r->pid);
-        return *ret || add_process(t, r->pid, 0, pg_address_space_create(t->files), "", r->time_ns, false, ret, err);
+        return *ret ||
+               add_process(t, r->pid, 0, pg_address_space_create(t->files), "", r->time_ns, false, ret, err);
 }
 
 static bool on_exec(struct pg_perf_tree *t, const struct pg_perf_record *r, struct pg_error *err)
@@ -184,12 +187,15 @@ static bool on_fork(struct pg_perf_tree *t, const struct pg_perf_record *r, stru
         parent = find_process(t, r->task.ppid);
         PG_AUTO_FREE char *program = NULL;
         if (parent) {
-                program = strdup(pg_stacks_program(t->stacks, parent->stacks)); // it moves when the child is added
+                program = strdup(
+                        pg_stacks_program(t->stacks, parent->stacks)); // it moves when the child is added
                 if (!program)
                         return pg_fail_nomem(err);
         }
-        struct pg_address_space *as = parent ? pg_address_space_share(parent->as) : pg_address_space_create(t->files);
-        return add_process(t, r->pid, r->task.ppid, as, program ? program : "", r->time_ns, true, &child, err);
+        struct pg_address_space *as =
+                parent ? pg_address_space_share(parent->as) : pg_address_space_create(t->files);
+        return add_process(t, r->pid, r->task.ppid, as, program ? program : "", r->time_ns, true, &child,
+                           err);
 }
 
 static void on_end(struct pg_perf_tree *t, const struct pg_perf_record *r)
@@ -300,11 +306,13 @@ static uint32_t walk_copy(struct pg_perf_tree *t, struct process *p, const struc
                           enum pg_stop *ret_end)
 {
         const uint64_t *all = r->sample.regs;
-        struct pg_regs regs = { .pc = all[PG_GREG_PC], .sp = all[PG_GREG_SP], .bp = all[PG_GREG_BP], .all = all,
-                                .exact = true };
+        struct pg_regs regs = {
+                .pc = all[PG_GREG_PC], .sp = all[PG_GREG_SP], .bp = all[PG_GREG_BP], .all = all, .exact = true
+        };
         // words of a stack pointer that is no multiple of 8 cannot be read: then there is no stack
         uint64_t bytes = regs.sp % 8 || regs.sp + r->sample.stack_bytes < regs.sp ? 0 : r->sample.stack_bytes;
-        struct pg_stack stack = { .lo = regs.sp, .hi = regs.sp + bytes,
+        struct pg_stack stack = { .lo = regs.sp,
+                                  .hi = regs.sp + bytes,
                                   .shift = (uint64_t)(uintptr_t)r->sample.stack - regs.sp };
         return pg_address_space_walk(p->as, &regs, &stack, t->walked, PG_STACK_MAX, ret_end);
 }
@@ -330,8 +338,8 @@ static size_t join(const struct pg_perf_tree *t, uint32_t n_walked, const struct
 }
 
 /* Goes on by the chain as long as it leads from one frame that keeps frame pointers to another. */
-static uint32_t follow_chain(struct pg_perf_tree *t, struct process *p, uint32_t n, const struct pg_perf_record *r,
-                             enum pg_stop *end)
+static uint32_t follow_chain(struct pg_perf_tree *t, struct process *p, uint32_t n,
+                             const struct pg_perf_record *r, enum pg_stop *end)
 {
         size_t i = join(t, n, r);
         if (i == 0)

@@ -204,8 +204,8 @@ static bool wait_for_go(volatile struct start *s)
                                           .failed_step = PG_STEP_WAITING,
                                           .pid = getpid() };
         struct pg_helper_request go;
-        if (!send_all(&ready, sizeof(ready)) || !receive_all(&go, sizeof(go)) || go.magic != PG_HELPER_MAGIC ||
-            go.kind != PG_HELPER_GO)
+        if (!send_all(&ready, sizeof(ready)) || !receive_all(&go, sizeof(go)) ||
+            go.magic != PG_HELPER_MAGIC || go.kind != PG_HELPER_GO)
                 return false;
         s->go_ns = pg_now_ns();
         return true;

@@ -48,11 +48,15 @@ void profile(const struct pg_engine_ops *engine, const char *const *argv, struct
                 give_up("launcher", &err);
         if (!engine->start(&request, &hook.session, &err))
                 give_up("start", &err);
-        char folder[] = "/tmp/perfgate-profiled-XXXXXX", command[64]; // Node.js leaves files in its working directory
+        char folder[] = "/tmp/perfgate-profiled-XXXXXX",
+             command[64]; // Node.js leaves files in its working directory
         if (!mkdtemp(folder))
                 give_up(folder, &err);
-        const struct pg_launch_request launch = { .argv = argv, .envp = (const char *const *)environ, .cwd = folder,
-                                                  .output = PG_OUTPUT_DISCARD, .before_exec = before_exec,
+        const struct pg_launch_request launch = { .argv = argv,
+                                                  .envp = (const char *const *)environ,
+                                                  .cwd = folder,
+                                                  .output = PG_OUTPUT_DISCARD,
+                                                  .before_exec = before_exec,
                                                   .user = &hook };
         memset(ret, 0, sizeof(*ret));
         ret->arena = pg_arena_create();
@@ -70,8 +74,8 @@ void profile(const struct pg_engine_ops *engine, const char *const *argv, struct
         sum_up(ret);
 }
 
-void profile_best(const struct pg_engine_ops *engine, const char *const *argv, struct pg_engine_request request,
-                  struct profiled *ret)
+void profile_best(const struct pg_engine_ops *engine, const char *const *argv,
+                  struct pg_engine_request request, struct profiled *ret)
 {
         profile(engine, argv, request, ret);
         for (int i = 0; ret->again && i < 4; i++) {

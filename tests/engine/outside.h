@@ -22,8 +22,8 @@ struct profiled {
 void profile(const struct pg_engine_ops *engine, const char *const *argv, struct pg_engine_request request,
              struct profiled *ret);
 /** The same again and again, until the engine has no better request. */
-void profile_best(const struct pg_engine_ops *engine, const char *const *argv, struct pg_engine_request request,
-                  struct profiled *ret);
+void profile_best(const struct pg_engine_ops *engine, const char *const *argv,
+                  struct pg_engine_request request, struct profiled *ret);
 void profiled_free(struct profiled *p);
 
 /** CPU time of samples whose innermost frame is in the function of that name of the program itself (by its ELF symbol

@@ -42,12 +42,13 @@ int main(int argc, char **argv)
         getrusage(RUSAGE_SELF, &before);
         profile(&pg_perf_engine, (const char *const *)&argv[3], request, &p);
         getrusage(RUSAGE_SELF, &after);
-        double own = seconds(after.ru_utime) - seconds(before.ru_utime) + seconds(after.ru_stime) - seconds(before.ru_stime);
+        double own = seconds(after.ru_utime) - seconds(before.ru_utime) + seconds(after.ru_stime) -
+                     seconds(before.ru_stime);
         for (size_t i = 0; verbose && i < p.captured->n_processes; i++) {
                 const struct pg_captured_process *c = &p.captured->processes[i];
-                printf("process %d of %d %s%s%s: %lu samples, %lu threads, %zu nodes\n", c->pid, c->ppid, c->program,
-                       c->forked ? " forked" : "", c->execed ? " execed" : "", (unsigned long)c->sample_count,
-                       (unsigned long)c->n_threads, c->n_nodes);
+                printf("process %d of %d %s%s%s: %lu samples, %lu threads, %zu nodes\n", c->pid, c->ppid,
+                       c->program, c->forked ? " forked" : "", c->execed ? " execed" : "",
+                       (unsigned long)c->sample_count, (unsigned long)c->n_threads, c->n_nodes);
                 for (size_t m = 0; m < c->n_modules; m++)
                         printf("  module %zu %s %lx-%lx bias %lx%s\n", m, c->modules[m].path,
                                (unsigned long)c->modules[m].start, (unsigned long)c->modules[m].end,
@@ -56,13 +57,15 @@ int main(int argc, char **argv)
                         if (c->nodes[n].count)
                                 print_stack(c, n);
         }
-        fprintf(stderr, "exit %d, %zu processes, %lu samples %.3f s of %.3f s user + %.3f s system, lost %lu, truncated %lu, unknown %lu, "
-               "complete %.2f %%, damaged %lu, %.1f us each in the collector, %ld KiB; again: %s\n",
-               p.result.exit_status, p.captured->n_processes, (unsigned long)p.samples, (double)p.weight_ns / 1e9,
-               (double)p.result.user_ns / 1e9, (double)p.result.system_ns / 1e9, (unsigned long)p.lost_samples,
-               (unsigned long)p.truncated, (unsigned long)p.unknown, 100 * complete(&p),
-               (unsigned long)p.captured->n_damaged, own * 1e6 / (double)(p.samples ? p.samples : 1), after.ru_maxrss,
-               p.again ? p.again : "no");
+        fprintf(stderr,
+                "exit %d, %zu processes, %lu samples %.3f s of %.3f s user + %.3f s system, lost %lu, "
+                "truncated %lu, unknown %lu, "
+                "complete %.2f %%, damaged %lu, %.1f us each in the collector, %ld KiB; again: %s\n",
+                p.result.exit_status, p.captured->n_processes, (unsigned long)p.samples,
+                (double)p.weight_ns / 1e9, (double)p.result.user_ns / 1e9, (double)p.result.system_ns / 1e9,
+                (unsigned long)p.lost_samples, (unsigned long)p.truncated, (unsigned long)p.unknown,
+                100 * complete(&p), (unsigned long)p.captured->n_damaged,
+                own * 1e6 / (double)(p.samples ? p.samples : 1), after.ru_maxrss, p.again ? p.again : "no");
         profiled_free(&p);
         return 0;
 }

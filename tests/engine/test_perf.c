@@ -111,7 +111,8 @@ static void a_go_program_has_its_shares_and_stacks(void **state)
         assert_accounts(&p);
         assert_complete(&p, 0.98);
         // spin is the innermost frame, called by either
-        double seventy = (double)total_ns(&p, program, "main.seventy"), thirty = (double)total_ns(&p, program, "main.thirty");
+        double seventy = (double)total_ns(&p, program, "main.seventy"),
+               thirty = (double)total_ns(&p, program, "main.thirty");
         double n = (seventy + thirty) * RATE_HZ / PG_NS_PER_S, share = seventy / (seventy + thirty);
         if (fabs(share - 0.7) > 5 * sqrt(0.7 * 0.3 / n) + 0.01)
                 fail_msg("seventy has %.3f of %.0f samples", share, n);
@@ -135,7 +136,8 @@ static uint64_t generated_ns(const struct pg_captured_process *c)
 {
         uint64_t sum = 0;
         for (size_t i = 1; i < c->n_nodes; i++)
-                if (PG_PLACE_MODULE(c->nodes[i].place) == PG_MODULE_NONE && !pg_place_is_pseudo(c->nodes[i].place))
+                if (PG_PLACE_MODULE(c->nodes[i].place) == PG_MODULE_NONE &&
+                    !pg_place_is_pseudo(c->nodes[i].place))
                         sum += c->nodes[i].amount;
         return sum;
 }
@@ -152,7 +154,8 @@ static void generated_code_keeps_its_addresses(void **state)
         assert_complete(&p, 0.95);
         assert_int_equal(p.captured->n_processes, 1);
         assert_int_equal(p.captured->processes[0].pid, p.result.pid);
-        assert_true((double)generated_ns(&p.captured->processes[0]) > 0.6 * (double)p.weight_ns); // busy() is compiled
+        assert_true((double)generated_ns(&p.captured->processes[0]) >
+                    0.6 * (double)p.weight_ns); // busy() is compiled
         profiled_free(&p);
 }
 
@@ -211,7 +214,8 @@ static void forks_beside_running_threads_are_covered(void **state)
                 assert_string_equal(c->program, program);
                 samples += c->sample_count;
         }
-        double truth_ns = CHILDREN * 1e6, period_ns = 1e9 / RATE_HZ, ns = (double)self_ns(&p, program, "in_child");
+        double truth_ns = CHILDREN * 1e6, period_ns = 1e9 / RATE_HZ,
+               ns = (double)self_ns(&p, program, "in_child");
         assert_true(fabs(ns - truth_ns) < 0.1 * truth_ns + 5 * period_ns * sqrt(truth_ns / period_ns));
         assert_true(samples > 0);
         profiled_free(&p);
@@ -258,7 +262,8 @@ static void the_target_is_as_without(void **state)
 {
         (void)state;
         struct profiled p;
-        const char *const look = "ls /proc/self/fd | wc -l >&2; env | grep -cE '^(PERFGATE|LD_PRELOAD)' >&2; exit 0";
+        const char *const look =
+                "ls /proc/self/fd | wc -l >&2; env | grep -cE '^(PERFGATE|LD_PRELOAD)' >&2; exit 0";
         profile(&pg_perf_engine, ARGV("/bin/sh", "-c", look), request, &p);
         assert_string_equal(p.result.stderr_tail, "4\n0\n"); // 0, 1, 2, and the folder that ls reads
         profiled_free(&p);

@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct pg_error err = { 0 };
         struct pg_code_file *f = NULL;
         uint64_t bias;
-        void *image = malloc(size + 1); // libelf wants what malloc aligns, and a sanitizer sees each byte too far
+        void *image =
+                malloc(size + 1); // libelf wants what malloc aligns, and a sanitizer sees each byte too far
         if (!image)
                 return 0;
         memcpy(image, data, size);

@@ -50,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         pg_perf_ring_init(&ring, &page, ring_data, RING);
         if (!pg_perf_tree_create(1u << (data[0] & 1), &tree, &err))
                 return 0;
-        assert(pg_perf_rings_read(&ring, 1, UINT64_MAX - 1, scratch, pg_perf_tree_add, tree, &n_damaged, &err));
+        assert(pg_perf_rings_read(&ring, 1, UINT64_MAX - 1, scratch, pg_perf_tree_add, tree, &n_damaged,
+                                  &err));
         assert(page.data_tail == page.data_head);
         PG_AUTO_ARENA struct pg_arena *a = pg_arena_create();
         assert(pg_stacks_finish(pg_perf_tree_stacks(tree, 0, 0), a, &captured, &err));

@@ -30,7 +30,8 @@ static bool build(struct pg_stacks *s, struct pg_error *err)
         uint32_t young, old, number;
         return pg_stacks_add_process(s, 11, 10, "young", 200, true, &young, err) &&
                pg_stacks_add_process(s, 10, 1, "", 100, false, &old, err) &&
-               pg_stacks_set_program(s, old, "old", err) && pg_stacks_add_module(s, old, &module, &number, err) &&
+               pg_stacks_set_program(s, old, "old", err) &&
+               pg_stacks_add_module(s, old, &module, &number, err) &&
                pg_stacks_add(s, old, deep, 3, 1, 1000, PG_STOP_ROOT, err) &&
                pg_stacks_add(s, old, deep, 3, 1, 1000, PG_STOP_ROOT, err) &&
                pg_stacks_add(s, old, deep + 1, 2, 1, 1000, PG_STOP_ROOT, err) &&
@@ -47,7 +48,8 @@ static void assert_tree(const struct pg_captured_process *p)
         for (uint32_t i = 1; i < p->n_nodes; i++) {
                 assert_true(p->nodes[i].parent < i);
                 for (uint32_t k = 1; k < i; k++)
-                        assert_false(p->nodes[k].parent == p->nodes[i].parent && p->nodes[k].place == p->nodes[i].place);
+                        assert_false(p->nodes[k].parent == p->nodes[i].parent &&
+                                     p->nodes[k].place == p->nodes[i].place);
         }
 }
 
@@ -66,8 +68,9 @@ static uint32_t node_of(const struct pg_captured_process *p, const pg_place *pat
         }
         return at;
 }
-#define NODE(p, ...) \
-        node_of(p, (const pg_place[]){ __VA_ARGS__ }, sizeof((const pg_place[]){ __VA_ARGS__ }) / sizeof(pg_place))
+#define NODE(p, ...)                                                                                         \
+        node_of(p, (const pg_place[]){ __VA_ARGS__ },                                                        \
+                sizeof((const pg_place[]){ __VA_ARGS__ }) / sizeof(pg_place))
 
 static void stacks_become_trees_with_sums(void **state)
 {
@@ -78,7 +81,8 @@ static void stacks_become_trees_with_sums(void **state)
         struct pg_captured *c;
         assert_true(build(s, &err) && pg_stacks_finish(s, a, &c, &err));
         assert_int_equal(c->n_processes, 2);
-        const struct pg_captured_process *old = &c->processes[0], *young = &c->processes[1]; // in order of start
+        const struct pg_captured_process *old = &c->processes[0],
+                                         *young = &c->processes[1]; // in order of start
         assert_string_equal(old->program, "old");
         assert_int_equal(old->pid, 10);
         assert_int_equal(young->ppid, 10);
@@ -110,7 +114,9 @@ static void incomplete_stacks_have_a_pseudo_frame_outermost(void **state)
         assert_true(build(s, &err) && pg_stacks_finish(s, a, &c, &err));
         const struct pg_captured_process *young = &c->processes[1];
         pg_place truncated = PG_PLACE_PSEUDO(PG_NODE_TRUNCATED), unknown = PG_PLACE_PSEUDO(PG_NODE_UNKNOWN);
-        assert_int_equal(young->nodes[NODE(young, truncated, in_first_module(OUTER), in_first_module(INNER))].count, 1);
+        assert_int_equal(
+                young->nodes[NODE(young, truncated, in_first_module(OUTER), in_first_module(INNER))].count,
+                1);
         assert_int_equal(young->nodes[NODE(young, unknown, in_first_module(INNER))].count, 1);
         assert_int_equal(young->nodes[NODE(young, unknown)].count, 1);
         assert_int_equal(young->quality.truncated, 1);
@@ -187,11 +193,11 @@ static void text_is_made_printable(void **state)
                 const char *in, *want;
         } cases[] = {
                 { "plain", "plain" },
-                { "\303\244", "\303\244" },         // U+00E4
-                { "\303", "?" },                    // cut in the middle
-                { "\300\200", "??" },               // overlong
-                { "\355\240\200x", "???x" },        // a surrogate
-                { "\302\205", "??" },               // U+0085, a control character
+                { "\303\244", "\303\244" },  // U+00E4
+                { "\303", "?" },             // cut in the middle
+                { "\300\200", "??" },        // overlong
+                { "\355\240\200x", "???x" }, // a surrogate
+                { "\302\205", "??" },        // U+0085, a control character
                 { "a\tb\177", "a?b?" },
                 { "\360\237\230\200", "\360\237\230\200" }, // U+1F600
         };

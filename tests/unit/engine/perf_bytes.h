@@ -80,8 +80,8 @@ static inline void put_exec(struct perf_bytes *b, uint32_t pid, uint64_t time_ns
 }
 
 /* path with its NUL must be a multiple of 8 bytes long. */
-static inline void put_map(struct perf_bytes *b, uint32_t pid, uint64_t address, uint64_t bytes, uint64_t offset,
-                           uint64_t inode, const char *path, uint64_t time_ns)
+static inline void put_map(struct perf_bytes *b, uint32_t pid, uint64_t address, uint64_t bytes,
+                           uint64_t offset, uint64_t inode, const char *path, uint64_t time_ns)
 {
         size_t start = begin_record(b, PERF_RECORD_MMAP2, 0);
         put_u32(b, pid);
@@ -102,8 +102,8 @@ static inline void put_map(struct perf_bytes *b, uint32_t pid, uint64_t address,
 }
 
 /* A sample with pc and sp, all other registers their position in the kernel's order, and n bytes of stack (0: none). */
-static inline void put_sample(struct perf_bytes *b, uint32_t pid, uint32_t tid, uint64_t time_ns, uint64_t stream,
-                              uint64_t pc, uint64_t sp, const void *stack, size_t n)
+static inline void put_sample(struct perf_bytes *b, uint32_t pid, uint32_t tid, uint64_t time_ns,
+                              uint64_t stream, uint64_t pc, uint64_t sp, const void *stack, size_t n)
 {
         size_t start = begin_record(b, PERF_RECORD_SAMPLE, 2);
         put_u64(b, pc);

@@ -10,6 +10,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,14 +85,15 @@ static void an_address_is_found_in_its_file(void **state)
 
 static bool is_usable(pg_rule rule)
 {
-        return pg_rule_cfa(rule) != PG_CFA_STOP && pg_rule_cfa(rule) != PG_CFA_CHAIN && pg_rule_cfa(rule) != PG_CFA_NONE;
+        return pg_rule_cfa(rule) != PG_CFA_STOP && pg_rule_cfa(rule) != PG_CFA_CHAIN &&
+               pg_rule_cfa(rule) != PG_CFA_NONE;
 }
 
 static void library_and_vdso_have_rules(void **state)
 {
         (void)state;
         uint64_t in_file;
-        const uint64_t in_libc = (uint64_t)(uintptr_t)qsort;
+        const uint64_t in_libc = (uint64_t)(uintptr_t)gnu_get_libc_version; // no sanitizer has its own
         uint32_t number = pg_address_space_locate(own, in_libc, &in_file);
         assert_non_null(strstr(pg_address_space_module(own, number)->path, "libc"));
         assert_true(is_usable(pg_address_space_rule(own, in_libc)));
@@ -130,8 +132,9 @@ __attribute__((noinline)) static void walk_from_here(uint64_t readable_bytes)
         ucontext_t here;
         getcontext(&here);
         const uint64_t *all = (const uint64_t *)here.uc_mcontext.gregs;
-        struct pg_regs r = { .pc = all[PG_GREG_PC], .sp = all[PG_GREG_SP], .bp = all[PG_GREG_BP], .all = all,
-                             .exact = true };
+        struct pg_regs r = {
+                .pc = all[PG_GREG_PC], .sp = all[PG_GREG_SP], .bp = all[PG_GREG_BP], .all = all, .exact = true
+        };
         struct pg_stack s = { .lo = r.sp, .hi = readable_bytes ? r.sp + readable_bytes : stack_end() };
         n_walked = pg_address_space_walk(own, &r, &s, walked, 64, &walk_end);
         __asm__ volatile("" ::: "memory"); // no tail call
@@ -183,7 +186,8 @@ static const char *fresh_copy(char path[64])
         return path;
 }
 
-static void map(struct pg_address_space **as, uint64_t start, uint64_t bytes, const char *path, uint64_t inode)
+static void map(struct pg_address_space **as, uint64_t start, uint64_t bytes, const char *path,
+                uint64_t inode)
 {
         struct pg_error err = { 0 };
         const struct pg_mapping m = { .start = start, .end = start + bytes, .path = path, .inode = inode };
@@ -202,7 +206,8 @@ static void only_the_mapped_file_itself_is_read(void **state)
         unlink(path);
         map(&as, 0x300000, 0x1000, path, st.st_ino + 2);
         assert_string_equal(pg_address_space_module(as, 0)->path, path);
-        const char *replaced = pg_address_space_module(as, 1)->path, *deleted = pg_address_space_module(as, 2)->path;
+        const char *replaced = pg_address_space_module(as, 1)->path,
+                   *deleted = pg_address_space_module(as, 2)->path;
         assert_string_equal(replaced + strlen(path), " (replaced)");
         assert_string_equal(deleted + strlen(path), " (deleted)");
         assert_int_equal(pg_rule_cfa(pg_address_space_rule(as, 0x200000)), PG_CFA_CHAIN);
@@ -225,9 +230,13 @@ static void a_build_id_proves_a_file(void **state)
         memcpy(other, id, n);
         other[7] ^= 1;
         struct pg_address_space *as = pg_address_space_create(files);
-        struct pg_mapping m = { .start = 0x1000, .end = 0x2000, .path = path, .build_id = id, .build_id_bytes = n };
+        struct pg_mapping m = {
+                .start = 0x1000, .end = 0x2000, .path = path, .build_id = id, .build_id_bytes = n
+        };
         assert_true(pg_address_space_map(&as, 0, &m, &err));
-        m = (struct pg_mapping){ .start = 0x5000, .end = 0x6000, .path = path, .build_id = other, .build_id_bytes = n };
+        m = (struct pg_mapping){
+                .start = 0x5000, .end = 0x6000, .path = path, .build_id = other, .build_id_bytes = n
+        };
         assert_true(pg_address_space_map(&as, 0, &m, &err));
         assert_string_equal(pg_address_space_module(as, 0)->path, path);
         assert_string_equal(pg_address_space_module(as, 1)->path + strlen(path), " (replaced)");
@@ -242,13 +251,19 @@ static void later_mappings_lie_over_earlier_ones(void **state)
         struct pg_address_space *as = pg_address_space_create(files);
         uint64_t in_file;
         map(&as, 0x10000, 0x10000, "/one", 1);
-        map(&as, 0x14000, 0x1000, "//anon", 0);   // in its middle
-        map(&as, 0x1f000, 0x2000, "/three", 3);   // over its end
+        map(&as, 0x14000, 0x1000, "//anon", 0); // in its middle
+        map(&as, 0x1f000, 0x2000, "/three", 3); // over its end
         static const struct {
                 uint64_t address;
                 uint32_t module;
-        } want[] = { { 0x10000, 0 }, { 0x13fff, 0 }, { 0x14000, PG_MODULE_NONE }, { 0x14fff, PG_MODULE_NONE },
-                     { 0x15000, 0 }, { 0x1efff, 0 }, { 0x1f000, 1 },              { 0x20fff, 1 } };
+        } want[] = { { 0x10000, 0 },
+                     { 0x13fff, 0 },
+                     { 0x14000, PG_MODULE_NONE },
+                     { 0x14fff, PG_MODULE_NONE },
+                     { 0x15000, 0 },
+                     { 0x1efff, 0 },
+                     { 0x1f000, 1 },
+                     { 0x20fff, 1 } };
         for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
                 assert_true(pg_address_space_is_code(as, want[i].address));
                 assert_int_equal(pg_address_space_locate(as, want[i].address, &in_file), want[i].module);
@@ -299,10 +314,20 @@ static void bias_is_by_segment(void **state)
                            .e_phoff = sizeof(Elf64_Ehdr),
                            .e_phentsize = sizeof(Elf64_Phdr),
                            .e_phnum = 3 },
-                    .p = { { .p_type = PT_LOAD, .p_flags = PF_R, .p_offset = 0, .p_vaddr = 0, .p_filesz = 0x1500 },
-                           { .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = 0x1500, .p_vaddr = 0x2500,
+                    .p = { { .p_type = PT_LOAD,
+                             .p_flags = PF_R,
+                             .p_offset = 0,
+                             .p_vaddr = 0,
+                             .p_filesz = 0x1500 },
+                           { .p_type = PT_LOAD,
+                             .p_flags = PF_R | PF_X,
+                             .p_offset = 0x1500,
+                             .p_vaddr = 0x2500,
                              .p_filesz = 0x2000 },
-                           { .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = 0x3500, .p_vaddr = 0x6500,
+                           { .p_type = PT_LOAD,
+                             .p_flags = PF_R | PF_X,
+                             .p_offset = 0x3500,
+                             .p_vaddr = 0x6500,
                              .p_filesz = 0x1000 } } };
         struct pg_error err = { 0 };
         struct pg_code_file *f;
@@ -326,7 +351,8 @@ static void what_is_no_elf_file_of_ours_has_no_code(void **state)
         struct pg_error err = { 0 };
         struct pg_code_file *f;
         Elf64_Ehdr other = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
-                             .e_machine = EM_S390, .e_version = EV_CURRENT };
+                             .e_machine = EM_S390,
+                             .e_version = EV_CURRENT };
         assert_true(pg_code_file_read_memory("no program", 10, &f, &err));
         assert_null(f);
         assert_true(pg_code_file_read_memory(&other, sizeof(other), &f, &err));

@@ -38,7 +38,8 @@ static void a_sample_comes_apart(void **state)
         assert_int_equal(r.sample.period_ns, 1000);
         assert_true(r.sample.has_regs);
         // the kernel's numbers: ax 0, bx 1, cx 2, dx 3, si 4, di 5, bp 6, sp 7, ip 8, then r8 to r15
-        static const uint64_t want[PG_GREGS] = { 9, 10, 11, 12, 13, 14, 15, 16, 5, 4, 6, 1, 3, 0, 2, 0x7000, 0x4000 };
+        static const uint64_t want[PG_GREGS] = { 9, 10, 11, 12, 13, 14, 15,     16,    5,
+                                                 4, 6,  1,  3,  0,  2,  0x7000, 0x4000 };
         assert_memory_equal(r.sample.regs, want, sizeof(want));
         assert_int_equal(r.sample.stack_bytes, sizeof(stack));
         assert_memory_equal(r.sample.stack, stack, sizeof(stack));
@@ -161,7 +162,8 @@ static void lengths_inside_are_not_trusted(void **state)
                 assert_false(pg_perf_record_parse(bytes.at, bytes.n, &r));
         }
         bytes.n = 0;
-        put_map(&bytes, 7, UINT64_MAX - 5, 0x2000, 0x3000, 42, "/bin/ab", 5); // its end would be before its start
+        put_map(&bytes, 7, UINT64_MAX - 5, 0x2000, 0x3000, 42, "/bin/ab",
+                5); // its end would be before its start
         assert_false(pg_perf_record_parse(bytes.at, bytes.n, &r));
         bytes.n = 0;
         put_map(&bytes, 7, 0x1000, 0x2000, 0x3000, 42, "/bin/ab", 5);

@@ -148,7 +148,8 @@ static void what_cannot_be_walked_still_counts(void **state)
         for (int i = 0; i < 3; i++)
                 put_u64(&rig.bytes, 0);
         end_record(&rig.bytes, start);
-        put_sample(&rig.bytes, 99, 99, 400, 1, 0x666000, 0x7001, NULL, 0); // whose fork was lost; a crooked sp
+        put_sample(&rig.bytes, 99, 99, 400, 1, 0x666000, 0x7001, NULL,
+                   0); // whose fork was lost; a crooked sp
         const struct pg_captured *c = finish();
         assert_int_equal(c->n_processes, 2);
         assert_int_equal(c->processes[0].sample_count, 2);
@@ -198,10 +199,13 @@ static void one_tick_in_so_many_is_kept(void **state)
                 flush();
         }
         const struct pg_captured *c = finish();
-        assert_in_range(c->processes[0].sample_count, THREADS * TICKS / EVERY - 10, THREADS * TICKS / EVERY + 10);
-        assert_in_range(c->processes[1].sample_count, THREADS * TICKS / EVERY - 1, THREADS * TICKS / EVERY + 1);
+        assert_in_range(c->processes[0].sample_count, THREADS * TICKS / EVERY - 10,
+                        THREADS * TICKS / EVERY + 10);
+        assert_in_range(c->processes[1].sample_count, THREADS * TICKS / EVERY - 1,
+                        THREADS * TICKS / EVERY + 1);
         for (int i = 0; i < 2; i++)
-                assert_int_equal(c->processes[i].sample_weight_ns, c->processes[i].sample_count * 1000 * EVERY);
+                assert_int_equal(c->processes[i].sample_weight_ns,
+                                 c->processes[i].sample_count * 1000 * EVERY);
         end();
 }
 

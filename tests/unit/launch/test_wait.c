@@ -13,7 +13,7 @@ struct witness {
         pid_t pid;
         char exe[256]; // of the waiting process
         bool refuse;
-        const char *text; // of the refusal
+        const char *text;   // of the refusal
         volatile int *stop; // set it
         unsigned sleep_ms;
 };
