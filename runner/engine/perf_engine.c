@@ -250,27 +250,32 @@ static double unseen_ns(const struct pg_engine_session *s, uint32_t finer)
         return (double)pg_perf_tree_totals(s->tree)->tasks * period_ns / 2;
 }
 
+static double percent(double part, double whole)
+{
+        return part < whole ? 100 * part / whole : 100;
+}
+
 static const char *perf_again(const struct pg_engine_session *s, struct pg_engine_request *request,
                               struct pg_arena *a)
 {
         const struct pg_perf_totals *t = pg_perf_tree_totals(s->tree);
-        uint32_t finer = s->finer;
-        while (finer < FINER_MAX && unseen_ns(s, finer) > UNSEEN_MAX * (double)s->counted_ns)
+        double cut = (double)t->cut, samples = (double)t->samples, counted_ns = (double)s->counted_ns;
+        uint32_t finer = s->finer, longer = 1;
+        while (finer < FINER_MAX && unseen_ns(s, finer) > UNSEEN_MAX * counted_ns)
                 finer++;
-        bool cut =
-                (double)t->cut > CUT_MAX * (double)t->samples && s->options.stack_bytes < PG_PERF_STACK_MAX;
-        if (!cut && finer == s->finer)
+        if (cut > CUT_MAX * samples && s->options.stack_bytes < PG_PERF_STACK_MAX)
+                longer = cut > CUT_MANY * samples ? 4 : 2;
+        if (longer == 1 && finer == s->finer)
                 return NULL;
         request->finer = finer;
-        uint32_t factor = !cut ? 1 : (double)t->cut > CUT_MANY * (double)t->samples ? 4 : 2;
-        request->stack_copy_bytes = s->options.stack_bytes * factor;
-        const char *text = pg_arena_printf(
-                a,
-                cut ? "%.1f %% of the stacks were deeper than the %u bytes that were copied"
-                    : "%.1f %% of the CPU time was in threads too short for the rate",
-                cut ? 100.0 * (double)t->cut / (double)t->samples
-                    : 100.0 * unseen_ns(s, s->finer) / (double)(s->counted_ns ? s->counted_ns : 1),
-                s->options.stack_bytes);
+        request->stack_copy_bytes = s->options.stack_bytes * longer;
+        const char *text =
+                longer > 1
+                        ? pg_arena_printf(
+                                  a, "%.1f %% of the stacks were deeper than the %u bytes that were copied",
+                                  percent(cut, samples), s->options.stack_bytes)
+                        : pg_arena_printf(a, "%.1f %% of the CPU time was in threads too short for the rate",
+                                          percent(unseen_ns(s, s->finer), counted_ns));
         return text ? text : "the samples can be better";
 }
 

@@ -16,15 +16,21 @@
 
 enum { BUCKETS = 1024, STREAMS_FIRST = 256, STREAMS_MAX = 1 << 20 };
 
+/* What runs in a process between two execs. */
+struct image {
+        struct pg_address_space *as; // NULL: there is none
+        uint32_t stacks;             // its number there
+        uint32_t *modules;           // numbers there, by number in as; UINT32_MAX: not yet
+        uint32_t n_modules;
+};
+
 struct process {
         struct process *next; // in its bucket
         uint32_t pid, ppid;
         uint32_t live_threads;
         bool named; // the program is known
-        struct pg_address_space *as;
-        uint32_t stacks;   // its number there
-        uint32_t *modules; // numbers there, by number in as; UINT32_MAX: not yet
-        uint32_t n_modules;
+        struct image now;
+        struct image before; // its last exec: the kernel's work for it still shows registers of then
 };
 
 /* How many ticks an event of one thread on one CPU has seen. */
@@ -63,10 +69,17 @@ bool pg_perf_tree_create(uint32_t keep_every, struct pg_perf_tree **ret, struct 
         return true;
 }
 
+static void image_deinit(struct image *i)
+{
+        pg_address_space_release(i->as);
+        free(i->modules);
+        *i = (struct image){ .as = NULL };
+}
+
 static void process_destroy(struct process *p)
 {
-        pg_address_space_release(p->as);
-        free(p->modules);
+        image_deinit(&p->now);
+        image_deinit(&p->before);
         free(p);
 }
 
@@ -116,11 +129,10 @@ static bool begin_image(struct pg_perf_tree *t, struct process *p, const char *p
                         bool forked, struct pg_error *err)
 {
         if (!pg_stacks_add_process(t->stacks, (int32_t)p->pid, (int32_t)p->ppid, program, start_ns, forked,
-                                   &p->stacks, err))
+                                   &p->now.stacks, err))
                 return false;
-        struct pg_captured_process *c = pg_stacks_process(t->stacks, p->stacks);
+        struct pg_captured_process *c = pg_stacks_process(t->stacks, p->now.stacks);
         c->n_threads = c->threads_armed = c->threads_task_clock = 1;
-        p->n_modules = 0;
         return true;
 }
 
@@ -135,9 +147,8 @@ static bool add_process(struct pg_perf_tree *t, uint32_t pid, uint32_t ppid,
                 free(p);
                 return pg_fail_nomem(err);
         }
-        *p = (struct process){
-                .pid = pid, .ppid = ppid, .live_threads = 1, .named = *program, .as = as_taken
-        };
+        *p = (struct process){ .pid = pid, .ppid = ppid, .live_threads = 1, .named = *program };
+        p->now.as = as_taken;
         forget_process(t, pid); // its end was lost
         p->next = *bucket_of(t, pid);
         *bucket_of(t, pid) = p;
@@ -162,11 +173,12 @@ static bool on_exec(struct pg_perf_tree *t, const struct pg_perf_record *r, stru
         struct pg_address_space *as = pg_address_space_create(t->files);
         if (!as)
                 return pg_fail_nomem(err);
-        pg_address_space_release(p->as);
-        p->as = as;
+        image_deinit(&p->before);
+        p->before = p->now;
+        p->now = (struct image){ .as = as };
         p->live_threads = 1; // exec ends all others
         p->named = false;
-        pg_stacks_process(t->stacks, p->stacks)->execed = true;
+        pg_stacks_process(t->stacks, p->before.stacks)->execed = true;
         return begin_image(t, p, "", r->time_ns, false, err);
 }
 
@@ -176,7 +188,7 @@ static bool on_fork(struct pg_perf_tree *t, const struct pg_perf_record *r, stru
         if (r->pid == r->task.ppid) {
                 if (!require_process(t, r, &parent, err))
                         return false;
-                struct pg_captured_process *c = pg_stacks_process(t->stacks, parent->stacks);
+                struct pg_captured_process *c = pg_stacks_process(t->stacks, parent->now.stacks);
                 c->n_threads++;
                 c->threads_armed++;
                 c->threads_task_clock++;
@@ -188,12 +200,12 @@ static bool on_fork(struct pg_perf_tree *t, const struct pg_perf_record *r, stru
         PG_AUTO_FREE char *program = NULL;
         if (parent) {
                 program = strdup(
-                        pg_stacks_program(t->stacks, parent->stacks)); // it moves when the child is added
+                        pg_stacks_program(t->stacks, parent->now.stacks)); // it moves when the child is added
                 if (!program)
                         return pg_fail_nomem(err);
         }
         struct pg_address_space *as =
-                parent ? pg_address_space_share(parent->as) : pg_address_space_create(t->files);
+                parent ? pg_address_space_share(parent->now.as) : pg_address_space_create(t->files);
         return add_process(t, r->pid, r->task.ppid, as, program ? program : "", r->time_ns, true, &child,
                            err);
 }
@@ -211,12 +223,13 @@ static bool on_map(struct pg_perf_tree *t, const struct pg_perf_record *r, struc
         struct process *p;
         const struct pg_mapping m = { r->map.start, r->map.end,      r->map.file_offset,   r->map.path,
                                       r->map.inode, r->map.build_id, r->map.build_id_bytes };
-        if (!require_process(t, r, &p, err) || !pg_address_space_map(&p->as, (pid_t)r->pid, &m, err))
+        if (!require_process(t, r, &p, err) || !pg_address_space_map(&p->now.as, (pid_t)r->pid, &m, err))
                 return false;
-        if (p->named || pg_address_space_n_modules(p->as) == 0)
+        if (p->named || pg_address_space_n_modules(p->now.as) == 0)
                 return true;
         p->named = true;
-        return pg_stacks_set_program(t->stacks, p->stacks, pg_address_space_module(p->as, 0)->path, err);
+        return pg_stacks_set_program(t->stacks, p->now.stacks, pg_address_space_module(p->now.as, 0)->path,
+                                     err);
 }
 
 /* ---- samples --------------------------------------------------------------------------------------------- */
@@ -269,52 +282,52 @@ static bool is_kept(struct pg_perf_tree *t, uint64_t id, bool *ret, struct pg_er
         return true;
 }
 
-static bool number_of_module(struct pg_perf_tree *t, struct process *p, uint32_t in_space, uint32_t *ret,
+static bool number_of_module(struct pg_perf_tree *t, struct image *image, uint32_t in_space, uint32_t *ret,
                              struct pg_error *err)
 {
-        uint32_t n = pg_address_space_n_modules(p->as);
-        if (n > p->n_modules) {
-                uint32_t *larger = reallocarray(p->modules, n, sizeof(*larger));
+        uint32_t n = pg_address_space_n_modules(image->as);
+        if (n > image->n_modules) {
+                uint32_t *larger = reallocarray(image->modules, n, sizeof(*larger));
                 if (!larger)
                         return pg_fail_nomem(err);
-                memset(larger + p->n_modules, 0xff, (n - p->n_modules) * sizeof(*larger));
-                p->modules = larger;
-                p->n_modules = n;
+                memset(larger + image->n_modules, 0xff, (n - image->n_modules) * sizeof(*larger));
+                image->modules = larger;
+                image->n_modules = n;
         }
-        if (p->modules[in_space] == UINT32_MAX) {
-                const struct pg_code_module *m = pg_address_space_module(p->as, in_space);
-                const struct pg_captured_module shown = { m->path, m->start, m->end, m->bias, m->is_main };
-                if (!pg_stacks_add_module(t->stacks, p->stacks, &shown, &p->modules[in_space], err))
+        if (image->modules[in_space] == UINT32_MAX) {
+                const struct pg_code_module *c = pg_address_space_module(image->as, in_space);
+                const struct pg_captured_module shown = { c->path, c->start, c->end, c->bias, c->is_main };
+                if (!pg_stacks_add_module(t->stacks, image->stacks, &shown, &image->modules[in_space], err))
                         return false;
         }
-        *ret = p->modules[in_space];
+        *ret = image->modules[in_space];
         return true;
 }
 
-static bool place_of(struct pg_perf_tree *t, struct process *p, uint64_t address, pg_place *ret,
+static bool place_of(struct pg_perf_tree *t, struct image *image, uint64_t address, pg_place *ret,
                      struct pg_error *err)
 {
         uint64_t in_file;
-        uint32_t number = pg_address_space_locate(p->as, address, &in_file);
-        if (number != PG_MODULE_NONE && !number_of_module(t, p, number, &number, err))
+        uint32_t number = pg_address_space_locate(image->as, address, &in_file);
+        if (number != PG_MODULE_NONE && !number_of_module(t, image, number, &number, err))
                 return false;
         *ret = PG_PLACE(number, number == PG_MODULE_NONE ? address : in_file);
         return true;
 }
 
-static uint32_t walk_copy(struct pg_perf_tree *t, struct process *p, const struct pg_perf_record *r,
-                          enum pg_stop *ret_end)
+static uint32_t walk_copy(struct pg_perf_tree *t, struct image *image, const struct pg_perf_record *r,
+                          size_t stack_bytes, enum pg_stop *ret_end)
 {
         const uint64_t *all = r->sample.regs;
         struct pg_regs regs = {
                 .pc = all[PG_GREG_PC], .sp = all[PG_GREG_SP], .bp = all[PG_GREG_BP], .all = all, .exact = true
         };
         // words of a stack pointer that is no multiple of 8 cannot be read: then there is no stack
-        uint64_t bytes = regs.sp % 8 || regs.sp + r->sample.stack_bytes < regs.sp ? 0 : r->sample.stack_bytes;
+        uint64_t bytes = regs.sp % 8 || regs.sp + stack_bytes < regs.sp ? 0 : stack_bytes;
         struct pg_stack stack = { .lo = regs.sp,
                                   .hi = regs.sp + bytes,
                                   .shift = (uint64_t)(uintptr_t)r->sample.stack - regs.sp };
-        return pg_address_space_walk(p->as, &regs, &stack, t->walked, PG_STACK_MAX, ret_end);
+        return pg_address_space_walk(image->as, &regs, &stack, t->walked, PG_STACK_MAX, ret_end);
 }
 
 /* First entry of the user's part of the kernel's chain behind the interrupted instruction; n_chain: none. */
@@ -338,7 +351,7 @@ static size_t join(const struct pg_perf_tree *t, uint32_t n_walked, const struct
 }
 
 /* Goes on by the chain as long as it leads from one frame that keeps frame pointers to another. */
-static uint32_t follow_chain(struct pg_perf_tree *t, struct process *p, uint32_t n,
+static uint32_t follow_chain(struct pg_perf_tree *t, struct image *image, uint32_t n,
                              const struct pg_perf_record *r, enum pg_stop *end)
 {
         size_t i = join(t, n, r);
@@ -346,14 +359,42 @@ static uint32_t follow_chain(struct pg_perf_tree *t, struct process *p, uint32_t
                 return n;
         for (; i < r->sample.n_chain && r->sample.chain[i] < PERF_CONTEXT_MAX && n < PG_STACK_MAX; i++) {
                 uint64_t address = r->sample.chain[i] - 1;
-                if (!pg_address_space_keeps_frame_pointers(p->as, t->walked[n - 1].address) ||
-                    !pg_address_space_is_code(p->as, address))
+                if (!pg_address_space_keeps_frame_pointers(image->as, t->walked[n - 1].address) ||
+                    !pg_address_space_is_code(image->as, address))
                         break;
-                pg_rule rule = pg_address_space_rule(p->as, address);
+                pg_rule rule = pg_address_space_rule(image->as, address);
                 t->walked[n++] = (struct pg_walked){ address, rule };
                 if (pg_rule_cfa(rule) != PG_CFA_STOP && pg_rule_ra(rule) == PG_RA_UNDEFINED)
                         *end = PG_STOP_ROOT;
         }
+        return n;
+}
+
+/* Whether a sample's registers are of the program before: while the kernel execs they still are. The stack is gone
+ * then. */
+static bool is_of_before(const struct process *p, const struct pg_perf_record *r)
+{
+        uint64_t pc = r->sample.regs[PG_GREG_PC];
+        return p->before.as && !pg_address_space_is_code(p->now.as, pc) &&
+               pg_address_space_is_code(p->before.as, pc);
+}
+
+/* Into t->walked; how many frames. */
+static uint32_t walk_sample(struct pg_perf_tree *t, struct process *p, const struct pg_perf_record *r,
+                            struct image **ret_image, enum pg_stop *ret_end)
+{
+        *ret_image = &p->now;
+        *ret_end = PG_STOP_NO_CFI;
+        if (!r->sample.has_regs)
+                return 0;
+        if (is_of_before(p, r)) {
+                *ret_image = &p->before;
+                return walk_copy(t, &p->before, r, 0, ret_end);
+        }
+        uint32_t n = walk_copy(t, &p->now, r, r->sample.stack_bytes, ret_end);
+        if (*ret_end != PG_STOP_ROOT && *ret_end != PG_STOP_DEPTH)
+                n = follow_chain(t, &p->now, n, r, ret_end);
+        t->totals.cut += *ret_end == PG_STOP_MEMORY && r->sample.stack_bytes == r->sample.stack_asked_bytes;
         return n;
 }
 
@@ -365,18 +406,16 @@ static bool on_sample(struct pg_perf_tree *t, const struct pg_perf_record *r, st
                 return false;
         if (!kept)
                 return true;
-        enum pg_stop end = PG_STOP_NO_CFI;
-        uint32_t n = r->sample.has_regs ? walk_copy(t, p, r, &end) : 0;
-        if (n > 0 && end != PG_STOP_ROOT && end != PG_STOP_DEPTH)
-                n = follow_chain(t, p, n, r, &end);
+        struct image *image;
+        enum pg_stop end;
+        uint32_t n = walk_sample(t, p, r, &image, &end);
         for (uint32_t i = 0; i < n; i++)
-                if (!place_of(t, p, t->walked[i].address, &t->places[i], err))
+                if (!place_of(t, image, t->walked[i].address, &t->places[i], err))
                         return false;
         uint64_t weight_ns = r->sample.period_ns * t->keep_every;
         t->totals.samples++;
         t->totals.weight_ns += weight_ns;
-        t->totals.cut += end == PG_STOP_MEMORY && r->sample.stack_bytes == r->sample.stack_asked_bytes;
-        return pg_stacks_add(t->stacks, p->stacks, t->places, n, 1, weight_ns, end, err);
+        return pg_stacks_add(t->stacks, image->stacks, t->places, n, 1, weight_ns, end, err);
 }
 
 bool pg_perf_tree_add(void *tree, const void *record, size_t n, struct pg_error *err)

@@ -132,6 +132,29 @@ static void generated_code_keeps_its_addresses(void **state)
         end();
 }
 
+/* The kernel's work for an exec shows registers of the program that asked for it. */
+static void an_exec_belongs_to_the_program_before(void **state)
+{
+        (void)state;
+        begin(1);
+        put_exec(&rig.bytes, 10, 100);
+        put_code(10, 110);
+        put_exec(&rig.bytes, 10, 200);
+        const uint64_t stack[2] = { 0x10200, 0x10200 }; // of the new program: means nothing
+        put_sample(&rig.bytes, 10, 10, 210, 1, 0x10123, 0x7000, stack, sizeof(stack));
+        put_code(10, 220);
+        put_sample(&rig.bytes, 10, 10, 230, 1, 0x10123, 0x7000, NULL, 0); // now it is the new one's
+        const struct pg_captured *c = finish();
+        assert_int_equal(c->n_processes, 2);
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(c->processes[i].sample_count, 1);
+                assert_int_equal(c->processes[i].n_nodes, 3); // root, pseudo frame, the one frame
+                assert_int_equal(PG_PLACE_ADDRESS(c->processes[i].nodes[2].place), 0x10123);
+        }
+        assert_int_equal(pg_perf_tree_totals(rig.tree)->cut, 0);
+        end();
+}
+
 static void what_cannot_be_walked_still_counts(void **state)
 {
         (void)state;
@@ -227,6 +250,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_tree_of_processes_is_followed),
                 cmocka_unit_test(generated_code_keeps_its_addresses),
+                cmocka_unit_test(an_exec_belongs_to_the_program_before),
                 cmocka_unit_test(what_cannot_be_walked_still_counts),
                 cmocka_unit_test(a_copy_that_is_too_short_is_noticed),
                 cmocka_unit_test(one_tick_in_so_many_is_kept),
