@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "runner/base/clock.h"
@@ -30,6 +31,7 @@ enum {
         RATE_HZ_MAX = 100000,
         STACK_BYTES = 16384,
         FINER_MAX = 3,
+        COLLECTOR_NICE = -10,
         ROUND_MS = 100,               // at least so often the rings are looked at
         SETTLE_NS = 2 * PG_NS_PER_MS, // after so long what was written before is in every ring
 };
@@ -186,6 +188,8 @@ static bool wait_for_records(struct pollfd *fds, size_t n)
 static void *collect_records(void *argument)
 {
         struct pg_engine_session *s = argument;
+        // on a busy machine, lest rings overflow; where that is not allowed it has to do without
+        setpriority(PRIO_PROCESS, (id_t)gettid(), COLLECTOR_NICE);
         size_t n = s->events.n + 1;
         PG_AUTO_FREE struct pollfd *fds = calloc(n, sizeof(*fds));
         if (!fds) {

@@ -15,12 +15,14 @@
 #include <time.h>
 
 #include "runner/base/cleanup.h"
+#include "runner/base/clock.h"
 #include "runner/engine/perf_record.h"
 
 enum {
-        RING_BYTES_MAX = 4 << 20, // 63 samples of 64 KiB, or 63 ms at 1 kHz
+        RING_BYTES_MAX = 32 << 20,
         RING_BYTES_MIN = 256 << 10,
-        ALL_RINGS_BYTES = 64 << 20,
+        ALL_RINGS_BYTES = 128 << 20,
+        RINGS_PER_S = 4, // a ring takes what comes in a quarter of a second, for a busy machine's sake
 };
 
 /* What may have to be given up, one after the other. */
@@ -89,11 +91,12 @@ static int open_best(const struct pg_perf_options *o, struct features *f, uint64
         }
 }
 
-static uint64_t ring_bytes(long n_cpus)
+/* A power of two: what one busy CPU writes in a quarter of a second, as far as all of them stay within bounds. */
+static uint64_t ring_bytes(const struct pg_perf_options *o, long n_cpus)
 {
-        uint64_t bytes = RING_BYTES_MAX;
-        while (bytes > RING_BYTES_MIN && bytes * (uint64_t)n_cpus > ALL_RINGS_BYTES)
-                bytes /= 2;
+        uint64_t want = PG_NS_PER_S / o->period_ns * o->stack_bytes / RINGS_PER_S, bytes = RING_BYTES_MIN;
+        while (bytes < want && bytes < RING_BYTES_MAX && bytes * 2 * (uint64_t)n_cpus <= ALL_RINGS_BYTES)
+                bytes *= 2;
         return bytes;
 }
 
@@ -237,7 +240,7 @@ bool pg_perf_events_open(struct pg_perf_events *e, pid_t pid, const struct pg_pe
                          struct pg_error *err)
 {
         struct features f = { true, true, true };
-        size_t bytes = ring_bytes(sysconf(_SC_NPROCESSORS_CONF));
+        size_t bytes = ring_bytes(options, sysconf(_SC_NPROCESSORS_CONF));
         for (;;) {
                 struct features before = f;
                 size_t bytes_before = bytes;
