@@ -21,6 +21,7 @@
 enum {
         RING_BYTES_MAX = 32 << 20,
         RING_BYTES_MIN = 256 << 10,
+        RING_BYTES_LEAST = 128 << 10, // where the limit of locked memory is low; holds the longest record
         ALL_RINGS_BYTES = 128 << 20,
         RINGS_PER_S = 4, // a ring takes what comes in a quarter of a second, for a busy machine's sake
 };
@@ -146,22 +147,16 @@ static void explain(int error, char *text, size_t n)
 
 /* ---- rings ----------------------------------------------------------------------------------------------- */
 
-/* Smaller ones where the limit of locked memory says so (EPERM). MAP_FAILED with errno. */
-static void *map_ring(int fd, size_t *bytes)
+static void *map_ring(int fd, size_t bytes)
 {
-        size_t page = (size_t)sysconf(_SC_PAGESIZE);
-        for (;; *bytes /= 2) {
-                void *p = mmap(NULL, page + *bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-                if (p != MAP_FAILED || (errno != EPERM && errno != ENOMEM) || *bytes <= RING_BYTES_MIN / 2)
-                        return p;
-        }
+        return mmap(NULL, (size_t)sysconf(_SC_PAGESIZE) + bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 }
 
 const char *pg_perf_events_obstacle(const struct pg_perf_options *options, struct pg_arena *a)
 {
         struct features f = { true, true, true };
         char text[160];
-        size_t bytes = RING_BYTES_MIN;
+        const size_t bytes = RING_BYTES_LEAST;
         int error = ENODEV;
         PG_AUTO_CLOSE int fd = -1;
         for (int cpu = 0; fd < 0 && error == ENODEV && cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
@@ -171,7 +166,7 @@ const char *pg_perf_events_obstacle(const struct pg_perf_options *options, struc
         if (fd < 0) {
                 explain(error, text, sizeof(text));
         } else {
-                void *p = map_ring(fd, &bytes);
+                void *p = map_ring(fd, bytes);
                 if (p != MAP_FAILED) {
                         munmap(p, (size_t)sysconf(_SC_PAGESIZE) + bytes);
                         return NULL;
@@ -192,11 +187,18 @@ static bool make_room(struct pg_perf_events *e, size_t n, struct pg_error *err)
         return (e->fds && e->rings && e->maps) || pg_fail_nomem(err);
 }
 
-static bool open_on_cpu(struct pg_perf_events *e, const struct pg_perf_options *o, struct features *f,
-                        pid_t pid, int cpu, size_t *bytes, struct pg_error *err)
+/* What one attempt is made with, and what it met. */
+struct attempt {
+        struct features features;
+        size_t ring_bytes;
+        bool ring_refused; // rings may not be that large (EPERM, though it is the limit of locked memory)
+};
+
+static bool open_on_cpu(struct pg_perf_events *e, const struct pg_perf_options *o, struct attempt *t,
+                        pid_t pid, int cpu, struct pg_error *err)
 {
         char text[160];
-        int fd = open_best(o, f, *bytes, pid, cpu);
+        int fd = open_best(o, &t->features, t->ring_bytes, pid, cpu);
         if (fd < 0 && errno == ENODEV)
                 return true; // no such CPU, or switched off
         if (fd < 0) {
@@ -206,52 +208,58 @@ static bool open_on_cpu(struct pg_perf_events *e, const struct pg_perf_options *
                 err->os_errno = error;
                 return false;
         }
-        e->fds[e->n] = fd;
-        e->maps[e->n] = map_ring(fd, bytes);
-        if (e->maps[e->n] == MAP_FAILED) {
+        void *map = map_ring(fd, t->ring_bytes);
+        if (map == MAP_FAILED) {
+                t->ring_refused = errno == EPERM || errno == ENOMEM;
                 pg_fail_os(err, "no memory may be locked for samples (kernel.perf_event_mlock_kb)");
                 close(fd);
                 return false;
         }
-        e->map_bytes = *bytes;
-        pg_perf_ring_init(&e->rings[e->n], e->maps[e->n],
-                          (const uint8_t *)e->maps[e->n] + sysconf(_SC_PAGESIZE), *bytes);
+        e->fds[e->n] = fd;
+        e->maps[e->n] = map;
+        pg_perf_ring_init(&e->rings[e->n], map, (const uint8_t *)map + sysconf(_SC_PAGESIZE), t->ring_bytes);
         e->n++;
         return true;
 }
 
-static bool open_all(struct pg_perf_events *e, pid_t pid, const struct pg_perf_options *o, struct features *f,
-                     size_t *bytes, struct pg_error *err)
+static bool open_all(struct pg_perf_events *e, pid_t pid, const struct pg_perf_options *o, struct attempt *t,
+                     struct pg_error *err)
 {
         long n_cpus = sysconf(_SC_NPROCESSORS_CONF);
-        if (n_cpus < 1 || !make_room(e, (size_t)n_cpus, err))
-                return n_cpus < 1 ? pg_fail(err, PG_EOS, "the number of CPUs is not known") : false;
+        *e = (struct pg_perf_events){ .map_bytes = t->ring_bytes };
+        if (n_cpus < 1)
+                return pg_fail(err, PG_EOS, "the number of CPUs is not known");
+        if (!make_room(e, (size_t)n_cpus, err))
+                return false;
         for (int cpu = 0; cpu < n_cpus; cpu++)
-                if (!open_on_cpu(e, o, f, pid, cpu, bytes, err))
+                if (!open_on_cpu(e, o, t, pid, cpu, err))
                         return false;
-        e->user_only = !f->kernel;
-        e->lost_known = f->lost;
+        e->user_only = !t->features.kernel;
+        e->lost_known = t->features.lost;
         return e->n > 0 || pg_fail(err, PG_EOS, "no CPU takes perf events");
 }
 
-/* All rings have one size, and the kernel counts as one what is asked of each: when a later one has to be smaller or
- * to do with less than the first, it is all done again. */
+/* All events are alike: when a later one has to do with less than the first, it is all done again. */
 bool pg_perf_events_open(struct pg_perf_events *e, pid_t pid, const struct pg_perf_options *options,
                          struct pg_error *err)
 {
-        struct features f = { true, true, true };
-        size_t bytes = ring_bytes(options, sysconf(_SC_NPROCESSORS_CONF));
+        struct attempt t = { { true, true, true },
+                             ring_bytes(options, sysconf(_SC_NPROCESSORS_CONF)),
+                             false };
         for (;;) {
-                struct features before = f;
-                size_t bytes_before = bytes;
-                *e = (struct pg_perf_events){ 0 };
-                if (!open_all(e, pid, options, &f, &bytes, err)) {
-                        pg_perf_events_close(e);
-                        return false;
-                }
-                if (bytes == bytes_before && memcmp(&before, &f, sizeof(f)) == 0)
+                struct features before = t.features;
+                struct pg_error why = { 0 };
+                t.ring_refused = false;
+                bool ok = open_all(e, pid, options, &t, &why);
+                if (ok && memcmp(&before, &t.features, sizeof(before)) == 0)
                         return true;
                 pg_perf_events_close(e);
+                if (!ok && (!t.ring_refused || t.ring_bytes <= RING_BYTES_LEAST)) {
+                        *err = why;
+                        return false;
+                }
+                if (t.ring_refused)
+                        t.ring_bytes /= 2;
         }
 }
 
