@@ -352,7 +352,7 @@ static void go_on(const struct pg_traced_thread *th, int signal)
 /* PTRACE_EVENT_STOP: our interrupt, or job control. */
 static void event_stop(struct pg_tracer *t, struct pg_traced_thread *th, int signal)
 {
-        struct user_regs_struct regs;
+        struct user_regs_struct regs = { 0 };
         bool known;
         if (read_registers(th, &regs, &known)) {
                 inspect(t, th, known ? &regs : NULL);
@@ -380,7 +380,7 @@ static bool stops_jobs(int signal)
  */
 static void pass_on(struct pg_tracer *t, struct pg_traced_thread *th, int signal)
 {
-        struct user_regs_struct regs;
+        struct user_regs_struct regs = { 0 };
         bool known;
         if ((signal || th->interrupted) && read_registers(th, &regs, &known)) {
                 if (th->interrupted)
