@@ -96,6 +96,7 @@ struct pg_captured_process {
         uint64_t lost_samples, lost_weight_ns;
         uint32_t threads_armed, threads_unarmed, threads_task_clock;
         uint32_t threads_stopped; // of the armed: stopped from outside when their CPU time was due
+        uint64_t call_weight_ns;  // where threads are stopped: of sample_weight_ns, met at the end of system calls
         bool signal_taken_away;
 };
 

@@ -13,7 +13,7 @@
 
 /* Sums over all processes. */
 struct totals {
-        double weight_ns, lost_ns;
+        double weight_ns, lost_ns, call_ns;
         uint64_t samples, frameless, armed, unarmed, by_event, by_stop;
         bool taken_away;
         enum pg_disarm disarm; // the first reason met
@@ -36,6 +36,7 @@ static struct totals sum_up(const struct pg_captured *c)
                 const struct pg_captured_process *p = &c->processes[i];
                 t.weight_ns += (double)p->sample_weight_ns;
                 t.lost_ns += (double)p->lost_weight_ns;
+                t.call_ns += (double)p->call_weight_ns;
                 t.samples += p->sample_count;
                 t.frameless += frameless(p);
                 t.armed += p->threads_armed;
@@ -76,8 +77,9 @@ static const char *cause_when_stopped(const struct pg_captured *c, const struct 
 {
         if (t->lost_ns > 0.01 * t->weight_ns)
                 return "; threads ended before they could be stopped";
-        return c->n_gaps > 0 ? "; a set-user-ID program ran without its privileges"
-                             : "; a child that cannot be traced, or a machine too busy to stop threads in time";
+        return c->n_gaps > 0
+                       ? "; a set-user-ID program ran without its privileges"
+                       : "; a child that cannot be traced, or a machine too busy to stop threads in time";
 }
 
 /* The likeliest cause, for the text. */
@@ -116,15 +118,43 @@ static const char *doubt_of_missing(const struct totals *t, double period_ns, st
         const char *text = NULL;
         if (t->lost_ns > share * all_ns + samples * period_ns)
                 text = pg_arena_printf(a, "%.1f %% of the CPU time %s", 100 * t->lost_ns / all_ns,
-                                       t->by_stop > 0 ? "was not sampled: threads ended before they could be stopped"
-                                                      : "was sampled but lost: the sample log was full");
+                                       t->by_stop > 0
+                                               ? "was not sampled: threads ended before they could be stopped"
+                                               : "was sampled but lost: the sample log was full");
         else if ((double)t->frameless > share * (double)t->samples + samples)
-                text = pg_arena_printf(a, "%.1f %% of the samples have no function: the table of stacks was full, or "
-                                          "registers could not be read",
-                                       100 * (double)t->frameless / (double)t->samples);
+                text = pg_arena_printf(
+                        a,
+                        "%.1f %% of the samples have no function: the table of stacks was full, or "
+                        "registers could not be read",
+                        100 * (double)t->frameless / (double)t->samples);
         else
                 return NULL;
         return text ? text : "too many samples are missing";
+}
+
+/*
+ * A thread that is ordered to stop and makes a system call before it does is met at the end of that call. Shares
+ * move by as much as is met there beyond what the kernel counted as system time; a tenth of all is too much.
+ */
+static const char *doubt_of_calls(const struct totals *t, double period_ns, double user_ns, double system_ns,
+                                  struct pg_arena *a)
+{
+        double limit_ns = system_ns + 0.1 * (user_ns + system_ns);
+        if (t->call_ns <= limit_ns + chance_ns(t->call_ns, period_ns, user_ns, system_ns))
+                return NULL;
+        const char *text =
+                pg_arena_printf(a,
+                                "%.1f %% of the samples met the end of a system call, the kernel counted "
+                                "%.1f %%: too many calls for a sampler that stops threads",
+                                100 * t->call_ns / t->weight_ns, 100 * system_ns / (user_ns + system_ns));
+        return text ? text : "samples are misplaced";
+}
+
+static const char *doubt_of_samples(const struct totals *t, double period_ns, double user_ns,
+                                    double system_ns, struct pg_arena *a)
+{
+        const char *missing = doubt_of_missing(t, period_ns, a);
+        return missing ? missing : doubt_of_calls(t, period_ns, user_ns, system_ns, a);
 }
 
 const char *pg_profile_doubt(const struct pg_captured *captured, uint64_t user_ns, uint64_t system_ns,
@@ -139,7 +169,7 @@ const char *pg_profile_doubt(const struct pg_captured *captured, uint64_t user_n
         low -= chance_ns(low, period, user, (double)system_ns);
         high += chance_ns(high, period, user, (double)system_ns);
         if (t.weight_ns >= low && t.weight_ns <= high && !(t.samples == 0 && both > 20 * period))
-                return doubt_of_missing(&t, period, a);
+                return doubt_of_samples(&t, period, user, (double)system_ns, a);
         const char *text = pg_arena_printf(
                 a, "samples stand for %.3f s of CPU time, the kernel counted %.3f s user and %.3f s system%s",
                 t.weight_ns / PG_NS_PER_S, user / PG_NS_PER_S, (both - user) / PG_NS_PER_S,

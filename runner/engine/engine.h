@@ -100,7 +100,8 @@ const char *pg_profile_clock(const struct pg_captured *captured);
  * sum). The tolerance is 10 %, and five standard deviations of what chance does to samples and to the kernel's own
  * split, which it makes by sampling at CONFIG_HZ (100 assumed).
  *
- * And at most 2 % of the samples may be lost, or be without any frame.
+ * And at most 2 % of the samples may be lost, or be without any frame. Where threads are stopped, at most 10 % of
+ * all, beyond system time and chance, may have been met at the end of system calls.
  *
  * user_ns, system_ns: of the whole tree; period_ns: between two samples; a keeps the text, and when it is out
  * of memory a text without figures is returned.

@@ -11,15 +11,20 @@
 /* The kernel's own results that no program ever sees (include/linux/errno.h). */
 enum { ERESTARTSYS_ = 512, ERESTARTNOHAND_ = 514, ERESTART_RESTARTBLOCK_ = 516 };
 
-static bool in_call(const struct user_regs_struct *r, int result)
+bool pg_interrupted_in_call(const struct user_regs_struct *r)
 {
-        return (long long)r->orig_rax >= 0 && (long long)r->rax == -result;
+        return (long long)r->orig_rax >= 0;
+}
+
+static bool ends_with(const struct user_regs_struct *r, int result)
+{
+        return pg_interrupted_in_call(r) && (long long)r->rax == -result;
 }
 
 bool pg_interrupted_waiting(const struct user_regs_struct *r)
 {
-        return in_call(r, ERESTARTSYS_) || in_call(r, ERESTARTNOHAND_) ||
-               in_call(r, ERESTART_RESTARTBLOCK_) || in_call(r, EINTR);
+        return ends_with(r, ERESTARTSYS_) || ends_with(r, ERESTARTNOHAND_) ||
+               ends_with(r, ERESTART_RESTARTBLOCK_) || ends_with(r, EINTR);
 }
 
 /* Calls that wait and have done nothing yet when they say EINTR. Sockets do so when they have a time-out. */
@@ -53,7 +58,7 @@ static bool may_start_again(unsigned long long number)
 
 bool pg_interrupted_mend(struct user_regs_struct *r)
 {
-        if (!in_call(r, EINTR) || !may_start_again(r->orig_rax))
+        if (!ends_with(r, EINTR) || !may_start_again(r->orig_rax))
                 return false;
         r->rax = (unsigned long long)-ERESTARTNOHAND_;
         return true;

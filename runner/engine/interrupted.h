@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <sys/user.h>
 
+/** True when these registers of a stopped thread are those of the end of any system call. */
+bool pg_interrupted_in_call(const struct user_regs_struct *r);
+
 /** True when these registers of a stopped thread are those of a system call that was waiting and was
  * woken. */
 bool pg_interrupted_waiting(const struct user_regs_struct *r);

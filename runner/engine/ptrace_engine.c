@@ -243,6 +243,8 @@ static bool add_sample(struct pg_engine_session *s, struct image *image, const s
                         return false;
                 n = walk(s, image, stop, &end);
         }
+        if (stop->in_call)
+                pg_stacks_process(s->stacks, image->process)->call_weight_ns += stop->points * s->period_ns;
         return add_modules(s, image) &&
                pg_stacks_add(s->stacks, image->process, s->places, find_places(s, image, n), 1,
                              stop->points * s->period_ns, end, &s->err);

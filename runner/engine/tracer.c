@@ -304,8 +304,13 @@ static void take_sample(struct pg_tracer *t, struct pg_traced_thread *th, const 
                 return;
         }
         th->woken = 0;
-        struct pg_trace_stop stop = { th->process->pid, th->tid, regs,
-                                      pg_pace_take(&th->pace, used_ns, t->period_ns, &t->random) };
+        struct pg_trace_stop stop = {
+                .pid = th->process->pid,
+                .tid = th->tid,
+                .regs = regs,
+                .points = pg_pace_take(&th->pace, used_ns, t->period_ns, &t->random),
+                .in_call = regs && pg_interrupted_in_call(regs),
+        };
         if (th->process->image)
                 t->handler.sample(t->handler.context, th->process->image, &stop);
 }

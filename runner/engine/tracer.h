@@ -9,6 +9,10 @@
  * Without the right to a higher priority (CAP_SYS_NICE), and with all processors busy, samples lean
  * towards calls that enter the scheduler: reading a thread's own CPU clock, or waiting for others.
  *
+ * An order to stop takes some microseconds to reach a running thread. One that makes a system call
+ * meanwhile is met at the end of that call, so with thousands of calls in a second of CPU time samples
+ * lean towards them (in_call).
+ *
  * A thread is stopped when it has consumed CPU time, never because time went by: one that sleeps is left
  * alone. When the tracer dies the kernel lets everything run on.
  */
@@ -26,6 +30,7 @@ struct pg_trace_stop {
         pid_t pid, tid;
         const struct user_regs_struct *regs; // NULL: not a 64-bit program
         uint64_t points;                     // it consumed so many periods since its last sample; >= 1
+        bool in_call;                        // at the end of a system call
 };
 
 /* What is known of a process image when it has ended. */

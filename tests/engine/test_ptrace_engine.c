@@ -175,6 +175,26 @@ static void handlers_on_stacks_of_their_own_are_walked_through(void **state)
         traced_run_deinit(&run);
 }
 
+/* How many samples meet the end of a call depends on how long an order to stop takes to arrive on this
+ * machine. What must not be is that shares are far off and nobody says so. */
+static void a_profile_that_leans_towards_calls_says_so(void **state)
+{
+        (void)state;
+        RUN(run, FIXTURE("traced_static"), "chatter");
+        assert_ran(&run, 0);
+        double truth = (traced_number(&run, "cpu one") + traced_number(&run, "cpu two")) /
+                       traced_number(&run, "total");
+        double all = traced_all(&run).weight_ns, samples = traced_all(&run).samples;
+        double got = (traced_function(&run, "one").weight_ns + traced_function(&run, "two").weight_ns) / all;
+        const char *why = doubt(&run);
+        double bound = 0.15 + 10 * sqrt(truth * (1 - truth) /
+                                        samples); // the check's own tolerance, and chance in both
+        if (truth - got > bound && !(why && strstr(why, "end of a system call")))
+                fail_msg("%.3f of the samples, expected %.3f +- %.3f; %s", got, truth, bound,
+                         why ? why : "no doubt");
+        traced_run_deinit(&run);
+}
+
 /* The collector works on stacks of its own; a stack that is being switched may be met. */
 static void stacks_of_go_programs_lead_from_one_to_the_other(void **state)
 {
@@ -449,6 +469,7 @@ int main(void)
                 cmocka_unit_test(brief_threads_are_sampled_or_counted_as_lost),
                 cmocka_unit_test(deep_stacks_are_not_cut),
                 cmocka_unit_test(handlers_on_stacks_of_their_own_are_walked_through),
+                cmocka_unit_test(a_profile_that_leans_towards_calls_says_so),
                 cmocka_unit_test(stacks_of_go_programs_lead_from_one_to_the_other),
                 cmocka_unit_test(dynamic_programs_are_no_different),
                 cmocka_unit_test(forked_children_are_sampled),

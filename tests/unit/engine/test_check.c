@@ -139,7 +139,8 @@ static void stopped_threads_have_words_of_their_own(void **state)
         assert_non_null(strstr(doubt_about(p, 10000, 10000), "a machine too busy to stop threads in time"));
         p.lost_weight_ns = 10000ull * MS;
         assert_non_null(strstr(doubt_about(p, 10000, 10000), "threads ended before they could be stopped"));
-        assert_non_null(strstr(doubt_about(p, 10000, 0), "50.0 % of the CPU time was not sampled: threads ended"));
+        assert_non_null(
+                strstr(doubt_about(p, 10000, 0), "50.0 % of the CPU time was not sampled: threads ended"));
         // 1 s in 250 samples of 4 ms: the limit is 900 - 5 * 4 * sqrt(900 / 4 + 1) = 599 ms
         p = sampled(600, false);
         p.threads_stopped = 1;
@@ -147,6 +148,20 @@ static void stopped_threads_have_words_of_their_own(void **state)
         assert_null(doubt_about(p, 1000, 0));
         p.sample_count = 600; // of 1 ms: 900 - 5 * sqrt(901) = 750 ms
         assert_non_null(doubt_about(p, 1000, 0));
+}
+
+/* 10 s, a fifth of it system time: 2 s + 1 s + 5 * hypot(1 ms * sqrt(4,001), 10 ms * sqrt(1,001 * 0.8 * 0.2)) =
+ * 3.71 s may be met at the end of calls. */
+static void samples_at_the_end_of_calls_are_too_many(void **state)
+{
+        (void)state;
+        struct pg_captured_process p = sampled(10000, false);
+        p.threads_stopped = 1;
+        p.call_weight_ns = 3600ull * MS;
+        assert_null(doubt_about(p, 8000, 2000));
+        p.call_weight_ns = 4000ull * MS;
+        assert_non_null(
+                strstr(doubt_about(p, 8000, 2000), "40.0 % of the samples met the end of a system call"));
 }
 
 static void engines_are_found_by_name(void **state)
@@ -205,6 +220,7 @@ int main(void)
                 cmocka_unit_test(few_samples_may_be_nobodys),
                 cmocka_unit_test(the_clock_is_named),
                 cmocka_unit_test(stopped_threads_have_words_of_their_own),
+                cmocka_unit_test(samples_at_the_end_of_calls_are_too_many),
                 cmocka_unit_test(engines_are_found_by_name),
                 cmocka_unit_test(the_agent_engine_says_what_the_target_needs),
                 cmocka_unit_test(a_rate_out_of_range_is_refused),
