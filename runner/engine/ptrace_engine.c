@@ -8,6 +8,9 @@
  * CPU time, whatever is asked for. Stacks are read while the thread stands, as deep as they are, and
  * walked at once.
  *
+ * A program has one tracer at most: targets that trace their own processes (debuggers, LeakSanitizer at
+ * its end) are told that they may not.
+ *
  * A set-user-ID program that the target starts runs without its privileges while it is traced, unless we
  * have them: the kernel's rule, which a gap in the result tells of.
  */
