@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runner/base/large.h"
+
 enum { FIRST_CHUNK = 4096, LAST_CHUNK = 1 << 20, ALIGN = 16 };
 
 struct chunk {
@@ -53,6 +55,7 @@ static struct chunk *add_chunk(struct pg_arena *a, size_t need)
         struct chunk *c = malloc(2 * ALIGN + size);
         if (!c)
                 return NULL;
+        pg_expect_large(c, 2 * ALIGN + size);
         c->used = 0;
         c->size = size;
         if (need > a->next_size && a->head) { // its own chunk; keep filling the current one

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/base/large.h"
+
 enum { FOLD_PARTS = 100000, LABEL_BYTES = 96 };
 
 struct process {
@@ -72,9 +74,12 @@ static bool reserve(struct pg_call_tree *t, size_t more)
         size_t capacity = t->capacity + t->capacity / 2;
         if (capacity < t->n_nodes + more)
                 capacity = t->n_nodes + more;
-        struct pg_call_node *grown = reallocarray(t->nodes, capacity, sizeof(*grown));
+        struct pg_call_node *grown = reallocarray(NULL, capacity, sizeof(*grown));
         if (!grown)
                 return false;
+        pg_expect_large(grown, capacity * sizeof(*grown));
+        memcpy(grown, t->nodes, t->n_nodes * sizeof(*grown));
+        free(t->nodes);
         t->nodes = grown;
         t->capacity = capacity;
         return true;
