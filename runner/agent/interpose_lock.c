@@ -3,9 +3,9 @@
  * interpose_lock.c - mutexes, read-write locks and condition variables: who waited, who made others wait.
  *
  * A lock is tried first: when it is free, that call was the lock, and one call more than without us is all it
- * cost. Unlocking looks at one word that is zero unless some thread waits for that lock or for one of its
- * bucket. Only a thread that has to wait anyway takes its own stack, before it blocks; after it has the lock,
- * two additions remain. An unlocker's stack is taken after the lock is open again.
+ * cost. Unlocking looks at one cache line, which is zero unless some thread waits for that lock or for one that
+ * shares its bucket. Only a thread that has to wait anyway takes its own stack, before it blocks; after it has the
+ * lock, two additions remain. An unlocker's stack is taken after the lock is open again.
  *
  * Results are libc's: whatever trying gave that is neither the lock nor "busy" is thrown away and the real
  * function asked (an error-checking mutex that the caller holds is busy to trylock and a deadlock to lock). A
@@ -96,20 +96,35 @@ static void wait_end(const struct wait *w, bool waited)
                 count_event(&w->account, 1, pg_now_ns() - w->start_ns);
 }
 
-/* What this thread's hold of a lock has cost others, asked before it lets go. */
-static struct waiters_delay delay_caused(const void *lock)
+/* What a thread's hold of a lock has cost others. */
+struct hold {
+        const void *lock; // NULL: nothing is measured
+        uint64_t now_ns;
+        struct waiters_delay delay;
+};
+
+/* Before it lets go. */
+static struct hold hold_end(const void *lock)
 {
+        struct hold h = { 0 };
         if (agent.state != AGENT_LOCKS)
-                return (struct waiters_delay){ 0 };
-        return waiters_take(lock, pg_now_ns());
+                return h;
+        h.lock = lock;
+        h.now_ns = pg_now_ns();
+        waiters_take(lock, h.now_ns, &h.delay);
+        return h;
 }
 
-static void count_holder(struct waiters_delay delay, uint32_t root, const void *frame)
+/* Afterwards. */
+static void hold_count(struct hold *h, uint32_t root, const void *frame)
 {
-        if (!delay.ns)
+        if (!h->lock)
+                return;
+        waiters_take_displaced(h->lock, h->now_ns, &h->delay);
+        if (!h->delay.ns)
                 return;
         struct account a = open_account(frame, root);
-        count_event(&a, delay.waits, delay.ns);
+        count_event(&a, h->delay.waits, h->delay.ns);
 }
 
 /* ---- shapes ----------------------------------------------------------------------------------------------
@@ -157,9 +172,9 @@ static inline bool is_locked(int r)
                 if (pg_likely(!waiters_any(lock))) {                                                         \
                         r_ = (call);                                                                         \
                 } else {                                                                                     \
-                        struct waiters_delay delay_ = delay_caused(lock);                                    \
+                        struct hold h_ = hold_end(lock);                                                     \
                         r_ = (call);                                                                         \
-                        count_holder(delay_, root, CALLER_FRAME);                                            \
+                        hold_count(&h_, root, CALLER_FRAME);                                                 \
                 }                                                                                            \
                 r_;                                                                                          \
         })
@@ -168,8 +183,10 @@ static inline bool is_locked(int r)
  * the mutex is still held: afterwards it is held again. */
 #define WAIT_FOR_CONDITION(mutex, call, errno_of)                                                            \
         ({                                                                                                   \
-                if (pg_unlikely(waiters_any(mutex)))                                                         \
-                        count_holder(delay_caused(mutex), PG_NODE_RELEASER, CALLER_FRAME);                   \
+                if (pg_unlikely(waiters_any(mutex))) {                                                       \
+                        struct hold h_ = hold_end(mutex);                                                    \
+                        hold_count(&h_, PG_NODE_RELEASER, CALLER_FRAME);                                     \
+                }                                                                                            \
                 WAIT(NULL, PG_NODE_CONDITION, call, errno_of);                                               \
         })
 

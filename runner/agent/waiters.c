@@ -38,12 +38,16 @@ static uint32_t claim(uint32_t bucket)
 
 uint32_t waiters_enter(const void *lock, uint64_t now_ns)
 {
-        uint32_t place = claim(waiters_bucket_of(lock));
+        uint32_t home = waiters_bucket_of(lock), place = WAITERS_NONE, i = 0;
+        for (; i < WAITERS_PROBES && place == WAITERS_NONE; i++)
+                place = claim((home + i) % WAITERS_BUCKETS);
         if (place == WAITERS_NONE)
                 return place;
         struct waiter *w = place_at(place);
         atomic_store_explicit(&w->since_ns, now_ns | 1, memory_order_relaxed);
         atomic_store_explicit(&w->lock, lock, memory_order_release);
+        if (i > 1)
+                atomic_fetch_add_explicit(&waiters[home].displaced, 1, memory_order_relaxed);
         return place;
 }
 
@@ -51,9 +55,13 @@ void waiters_leave(uint32_t place)
 {
         if (place >= WAITERS_NONE)
                 return;
-        atomic_store_explicit(&place_at(place)->lock, NULL, memory_order_relaxed);
-        atomic_fetch_and_explicit(&waiters[place / WAITERS_IN_BUCKET].taken,
-                                  ~(1ull << place % WAITERS_IN_BUCKET), memory_order_release);
+        uint32_t bucket = place / WAITERS_IN_BUCKET;
+        const void *lock = atomic_exchange_explicit(&place_at(place)->lock, NULL, memory_order_relaxed);
+        uint32_t home = waiters_bucket_of(lock);
+        if (bucket != home)
+                atomic_fetch_sub_explicit(&waiters[home].displaced, 1, memory_order_relaxed);
+        atomic_fetch_and_explicit(&waiters[bucket].taken, ~(1ull << place % WAITERS_IN_BUCKET),
+                                  memory_order_release);
 }
 
 static void take(struct waiter *w, uint64_t now_ns, struct waiters_delay *sum)
@@ -68,14 +76,25 @@ static void take(struct waiter *w, uint64_t now_ns, struct waiters_delay *sum)
         sum->ns += now_ns - since_ns;
 }
 
-struct waiters_delay waiters_take(const void *lock, uint64_t now_ns)
+static void take_from(struct waiters_bucket *b, const void *lock, uint64_t now_ns, struct waiters_delay *sum)
 {
-        struct waiters_bucket *b = &waiters[waiters_bucket_of(lock)];
-        struct waiters_delay sum = { 0 };
         for (uint64_t bits = atomic_load_explicit(&b->taken, memory_order_acquire); bits; bits &= bits - 1) {
                 struct waiter *w = &b->places[__builtin_ctzll(bits)];
                 if (atomic_load_explicit(&w->lock, memory_order_acquire) == lock)
-                        take(w, now_ns, &sum);
+                        take(w, now_ns, sum);
         }
-        return sum;
+}
+
+void waiters_take(const void *lock, uint64_t now_ns, struct waiters_delay *sum)
+{
+        take_from(&waiters[waiters_bucket_of(lock)], lock, now_ns, sum);
+}
+
+void waiters_take_displaced(const void *lock, uint64_t now_ns, struct waiters_delay *sum)
+{
+        uint32_t home = waiters_bucket_of(lock);
+        if (!atomic_load_explicit(&waiters[home].displaced, memory_order_relaxed))
+                return;
+        for (uint32_t i = 1; i < WAITERS_PROBES; i++)
+                take_from(&waiters[(home + i) % WAITERS_BUCKETS], lock, now_ns, sum);
 }

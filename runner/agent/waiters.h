@@ -8,7 +8,8 @@
  * once, to the holder that it was spent on. Parts shorter than a grain are left to the next holder: a lock that
  * changes hands every few nanoseconds must not take a stack each time. What is left at the end of a wait is
  * charged to nobody, nor is the wait of a thread that finds no room: nobody ever waits for this table. It is
- * ours: nothing is written into the target's locks.
+ * ours: nothing is written into the target's locks. A thread that leaves its wait by a jump (a signal handler's, or
+ * asynchronous cancellation) stays entered; neither may happen to it by the rules of the lock functions.
  */
 #ifndef PG_AGENT_WAITERS_H
 #define PG_AGENT_WAITERS_H
@@ -21,6 +22,7 @@
 enum {
         WAITERS_BUCKETS = 256,
         WAITERS_IN_BUCKET = 64, // as many as a word has bits
+        WAITERS_PROBES = 16,    // buckets that a lock's waiters may be in: its own and the next ones
         WAITERS_NONE = WAITERS_BUCKETS * WAITERS_IN_BUCKET,
         WAITERS_GRAIN_NS = 2000, // about what a thread pays for being put to sleep
 };
@@ -30,9 +32,10 @@ struct waiter {
         _Atomic uint64_t since_ns; // start of what has not been charged yet; odd while nothing has been
 };
 
-/* A lock's address leads to one bucket. */
+/* A lock's address leads to one bucket; those who find it full are in one of the next. */
 struct waiters_bucket {
         alignas(64) _Atomic uint64_t taken; // a bit for each place
+        _Atomic uint64_t displaced;         // how many of its waiters are in other buckets
         struct waiter places[WAITERS_IN_BUCKET];
 };
 
@@ -50,10 +53,12 @@ static inline uint32_t waiters_bucket_of(const void *lock)
         return (uint32_t)((uint64_t)(uintptr_t)lock * 0x9e3779b97f4a7c15ull >> 56);
 }
 
-/* False when nobody is entered for lock; true: perhaps somebody is. One load. */
+/* False when nobody is entered for lock; true: perhaps somebody is. Two words of one cache line. */
 static inline bool waiters_any(const void *lock)
 {
-        return atomic_load_explicit(&waiters[waiters_bucket_of(lock)].taken, memory_order_relaxed) != 0;
+        struct waiters_bucket *b = &waiters[waiters_bucket_of(lock)];
+        return (atomic_load_explicit(&b->taken, memory_order_relaxed) |
+                atomic_load_explicit(&b->displaced, memory_order_relaxed)) != 0;
 }
 
 /* What the threads that wait for a lock have waited since each began or was last taken into account. */
@@ -61,7 +66,12 @@ struct waiters_delay {
         uint64_t waits; // that have not been counted before
         uint64_t ns;
 };
-struct waiters_delay waiters_take(const void *lock, uint64_t now_ns);
+
+/* Adds that of those in the lock's own bucket: what an unlocker does before it lets go, because then one of them
+ * leaves. */
+void waiters_take(const void *lock, uint64_t now_ns, struct waiters_delay *sum);
+/* ... and of the others, many, which can be done afterwards. */
+void waiters_take_displaced(const void *lock, uint64_t now_ns, struct waiters_delay *sum);
 
 _Static_assert(WAITERS_BUCKETS == 1 << (64 - 56), "the hash has as many values as there are buckets");
 

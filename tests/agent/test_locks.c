@@ -167,6 +167,20 @@ static void a_forked_child_starts_without_waiters(void **state)
         counted_free(&c);
 }
 
+/* More than a bucket of the table of waiters holds. */
+static void every_waiter_of_a_crowd_is_charged(void **state)
+{
+        (void)state;
+        enum { CROWD = 300 };
+        struct counted c = run_target("lock_waits", "crowd", "300", "20");
+        struct events waits = events_of(&c, 0, PG_NODE_WAITER, "wait_here");
+        struct events holds = events_of(&c, 0, PG_NODE_HOLDER, "release_here");
+        expect("waits", waits, CROWD, (uint64_t)CROWD * MS * NS_PER_MS);
+        expect("holders", holds, CROWD, (uint64_t)CROWD * MS * NS_PER_MS);
+        assert_true(holds.ns <= waits.ns);
+        counted_free(&c);
+}
+
 /* 3,000 frames are more than are kept: the innermost ones are, and the rest is said to be missing. */
 static void a_stack_that_is_too_deep_is_cut_and_says_so(void **state)
 {
@@ -231,6 +245,25 @@ static void many_threads_fight_for_many_locks(void **state)
         }
 }
 
+/* Descriptors, errno and exit status are those of a run without the agent. */
+static void the_target_notices_nothing(void **state)
+{
+        (void)state;
+        static const char *const modes[] = { "descriptors", "errno", "_exit", "thread-destructor",
+                                             "dlclose" };
+        for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+                const char *const argv[] = { target("alloc_ends"), modes[i], "10", NULL };
+                struct counted with, without;
+                run_requested(&locks, argv, NULL, &with);
+                run_plain(argv, NULL, &without);
+                assert_int_equal(with.captured->n_processes, 1);
+                assert_string_equal(with.output, without.output);
+                assert_int_equal(with.exit_status, without.exit_status);
+                counted_free(&with);
+                counted_free(&without);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -238,11 +271,13 @@ int main(void)
                 cmocka_unit_test(giving_up_counts_and_is_nobodys_fault),
                 cmocka_unit_test(waiting_for_a_condition_is_kept_apart),
                 cmocka_unit_test(a_forked_child_starts_without_waiters),
+                cmocka_unit_test(every_waiter_of_a_crowd_is_charged),
                 cmocka_unit_test(a_stack_that_is_too_deep_is_cut_and_says_so),
                 cmocka_unit_test(a_refusal_is_no_wait),
                 cmocka_unit_test(signal_handlers_may_come_in_between),
                 cmocka_unit_test(results_are_those_of_libc),
                 cmocka_unit_test(many_threads_fight_for_many_locks),
+                cmocka_unit_test(the_target_notices_nothing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

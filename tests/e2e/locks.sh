@@ -74,6 +74,14 @@ test_what_cannot_be_measured_is_no_pass() {
 	expect_row lock_wait '.status == "unavailable" and .reason == "statically linked"'
 }
 
+# Three waits in two programs that a shell starts one after the other.
+test_all_processes_of_the_tree_count() {
+	expect_exit 0 -- perfgate run --save-baseline new.json --metrics lock_wait --runs 1 -- sh -c '"$0" mutex 2 20; "$0" reader 1 20' "$waits"
+	expect_row lock_wait '.current >= 60e6'
+	[[ $(sum_of perfgate-out/sh/locks.pb.gz contentions) == 3 && $(sum_of perfgate-out/sh/lock_holders.pb.gz contentions) == 3 ]] ||
+		fail "3 contentions in both"
+}
+
 test_record() {
 	expect_exit 0 -- perfgate record -o out --metrics lock_wait -- "$waits" reader 2 20
 	[[ $(sum_of out/locks.pb.gz contentions) == 2 && $(sum_of out/lock_holders.pb.gz contentions) == 2 ]] ||
