@@ -4,9 +4,9 @@
  *
  * Condition variables have two implementations in one libc (x86-64 has kept that of 2002 for old programs), and
  * before glibc 2.36 dlsym() finds the older one, which takes today's objects for its own and corrupts them:
- * the version that every program of the last twenty years was linked with is asked for by name, and only where
- * it does not exist (other architectures began later) the name alone. A program that wants the older version
- * cannot be told from inside and is not supported.
+ * the version that every program of the last twenty years was linked with is asked for by name. Other architectures
+ * began later and have one; asking them for another would leave dlsym's complaint in the target's heap. A program
+ * that wants the older version cannot be told from inside and is not supported.
  */
 #include "runner/agent/real_lock.h"
 
@@ -16,6 +16,12 @@
 #include <string.h>
 
 #include "runner/agent/glibc.h"
+
+#ifdef __x86_64__
+#define CONDITION_VERSION "GLIBC_2.3.2"
+#else
+#define CONDITION_VERSION NULL
+#endif
 
 struct real_lock real_lock_table;
 bool real_lock_found;
@@ -50,8 +56,8 @@ static const struct {
         SYMBOL(cnd_wait, "cnd_wait", NULL),
         SYMBOL(cnd_timedwait, "cnd_timedwait", NULL),
         SYMBOL(cond_clockwait, "pthread_cond_clockwait", NULL),
-        SYMBOL(cond_wait, "pthread_cond_wait", "GLIBC_2.3.2"),
-        SYMBOL(cond_timedwait, "pthread_cond_timedwait", "GLIBC_2.3.2"),
+        SYMBOL(cond_wait, "pthread_cond_wait", CONDITION_VERSION),
+        SYMBOL(cond_timedwait, "pthread_cond_timedwait", CONDITION_VERSION),
 #undef SYMBOL
 };
 
