@@ -293,7 +293,7 @@ static void what_version_1_wrote_is_read_and_written_unchanged(void **state)
         assert_reads_and_writes("fixtures/baselines/valid/written-by-v1-with-lock-sites/input.json", &first);
         benchmarks[0].lock_sites = NULL;
         benchmarks[0].n_lock_sites = 0;
-        benchmarks[0].lock_rule = benchmarks[0].engines.lock = NULL;
+        benchmarks[0].lock_rule = NULL;
         assert_reads_and_writes("fixtures/baselines/valid/written-by-v1-with-live-sites/input.json", &first);
         struct pg_site sites[3];
         for (int i = 0; i < 3; i++) {
@@ -302,6 +302,7 @@ static void what_version_1_wrote_is_read_and_written_unchanged(void **state)
         }
         benchmarks[0].sites = sites;
         benchmarks[0].site_quality = (struct pg_site_quality){ 0 };
+        benchmarks[0].engines.lock = NULL;
         assert_reads_and_writes("fixtures/baselines/valid/written-by-v1/input.json", &first);
 }
 
