@@ -15,6 +15,7 @@
 #include <sys/auxv.h>
 
 #include "runner/agent/attach.h"
+#include "runner/agent/build_id.h"
 #include "runner/agent/raw.h"
 
 static bool is_entry(const struct pg_module *m, const struct dl_find_object *o)
@@ -68,6 +69,7 @@ static uint32_t add_module(const struct dl_find_object *o)
         m->end = (uintptr_t)o->dlfo_map_end;
         m->bias = o->dlfo_link_map->l_addr;
         name_module(m, o->dlfo_link_map);
+        m->build_id_bytes = build_id_of(o, m->build_id);
         atomic_store_explicit(&m->ready, 1, memory_order_release);
         return i;
 }

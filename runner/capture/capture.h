@@ -88,6 +88,7 @@ struct pg_captured_process {
         int64_t live_bytes;              // own allocations minus own frees, without what was inherited
         uint64_t n_threads;
         struct pg_captured_module *modules;
+        const char *const *build_ids; // of the modules as they were loaded: hex, "" when unknown; NULL: none is known
         size_t n_modules;
         struct pg_captured_node *nodes; // by mode: allocations, samples or waits
         size_t n_nodes;                 // >= 1

@@ -83,10 +83,26 @@ static const char *text(struct pg_reader *r, const char *field, size_t size)
 /* ---- modules ---------------------------------------------------------------------------------------------
  */
 
-static void read_module(struct pg_reader *r, uint32_t index, struct pg_captured_module *m)
+static const char *hex(struct pg_reader *r, const uint8_t *bytes, uint32_t n)
+{
+        static const char digits[] = "0123456789abcdef";
+        char *s = pg_arena_calloc(r->arena, 2 * (size_t)n + 1, 1);
+        if (!s) {
+                r->no_memory = true;
+                return "";
+        }
+        for (uint32_t i = 0; i < n; i++) {
+                s[2 * i] = digits[bytes[i] >> 4];
+                s[2 * i + 1] = digits[bytes[i] & 15];
+        }
+        return s;
+}
+
+static void read_module(struct pg_reader *r, uint32_t index, struct pg_captured_module *m, const char **ret_build_id)
 {
         struct pg_module raw;
         *m = (struct pg_captured_module){ .path = "" };
+        *ret_build_id = "";
         if (!pg_reader_fetch(r, PG_OFFSET_MODULES + (uint64_t)index * sizeof(raw), &raw, sizeof(raw)) || !raw.ready)
                 return; // reserved, and the target was killed before it was filled
         if (raw.start >= raw.end || strnlen(raw.path, sizeof(raw.path)) == sizeof(raw.path)) {
@@ -98,19 +114,23 @@ static void read_module(struct pg_reader *r, uint32_t index, struct pg_captured_
         m->end = raw.end;
         m->bias = raw.bias;
         m->is_main = raw.flags & PG_MODULE_MAIN;
+        if (raw.build_id_bytes > 0 && raw.build_id_bytes <= sizeof(raw.build_id))
+                *ret_build_id = hex(r, raw.build_id, raw.build_id_bytes);
 }
 
 static void read_modules(struct pg_reader *r, const struct pg_slot *s, struct pg_captured_process *p)
 {
         uint32_t n = at_most(s->n_modules, PG_MODULES_MAX);
+        const char **build_ids = pg_arena_calloc(r->arena, n, sizeof(*build_ids));
         p->modules = pg_arena_calloc(r->arena, n, sizeof(*p->modules));
-        if (!p->modules) {
+        p->build_ids = build_ids;
+        if (!p->modules || !build_ids) {
                 r->no_memory = true;
                 return;
         }
         p->n_modules = n;
         for (uint32_t i = 0; i < n; i++)
-                read_module(r, i, &p->modules[i]);
+                read_module(r, i, &p->modules[i], &build_ids[i]);
 }
 
 /* ---- counters --------------------------------------------------------------------------------------------

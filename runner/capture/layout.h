@@ -40,6 +40,7 @@ enum {
         PG_SLOTS_MAX = 16384,
         PG_PATH_MAX_BYTES = 1024, // longer paths are cut, with the last byte zero
         PG_MODULES_MAX = 256,
+        PG_BUILD_ID_MAX = 36, // longer ones, which nobody makes, are not kept
         PG_CELLS_MAX = 16384, // threads alive at once with a cell of their own; others share the atomic cell
         PG_NODES_MAX = 1 << 22, // frames of all stacks of a process; further stacks are merged into [other]
         PG_NODE_CHUNK = 128,    // nodes that a thread takes at once: a page
@@ -147,6 +148,8 @@ struct pg_module {
         uint32_t flags;         // PG_MODULE_*
         uint64_t start, end;    // mapped range when it was seen
         uint64_t bias;          // pc - bias is the address in the ELF file's own terms
+        uint32_t build_id_bytes; // 0: none that could be seen
+        uint8_t build_id[PG_BUILD_ID_MAX];
         char path[PG_PATH_MAX_BYTES];
 };
 enum { PG_MODULE_MAIN = 1, PG_MODULE_VDSO = 2 };

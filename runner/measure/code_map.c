@@ -11,6 +11,7 @@
 
 struct module {
         const char *path;          // "" for no module
+        const char *build_id;      // of what was loaded, "" when unknown
         uint64_t start, end, bias; // as the first process had it
         bool is_main;
         const struct pg_profile_builder *exported_to; // the last one, where it is `mapping`
@@ -59,37 +60,39 @@ void pg_code_map_destroy(struct pg_code_map *m)
         free(m);
 }
 
-static bool add_module(struct pg_code_map *m, const struct pg_captured_module *c, uint32_t *ret,
+static bool add_module(struct pg_code_map *m, const struct pg_captured_module *c, const char *build_id, uint32_t *ret,
                        struct pg_error *err)
 {
         for (size_t i = 0; i < m->n_modules; i++)
-                if (strcmp(m->modules[i].path, c->path) == 0) {
+                if (strcmp(m->modules[i].path, c->path) == 0 && strcmp(m->modules[i].build_id, build_id) == 0) {
                         *ret = (uint32_t)i;
                         return true;
                 }
         m->modules = pg_arena_grow(m->arena, m->modules, m->n_modules, sizeof(*m->modules));
         const char *path = m->modules ? pg_arena_strdup(m->arena, c->path) : NULL;
-        if (!path)
+        const char *id = path ? pg_arena_strdup(m->arena, build_id) : NULL;
+        if (!id)
                 return pg_fail_nomem(err);
-        m->modules[m->n_modules] = (struct module){ path, c->start, c->end, c->bias, c->is_main, NULL, -1 };
+        m->modules[m->n_modules] = (struct module){ path, id, c->start, c->end, c->bias, c->is_main, NULL, -1 };
         *ret = (uint32_t)m->n_modules++;
         return true;
 }
 
 bool pg_code_map_add_pseudo(struct pg_code_map *m, uint32_t *ret, struct pg_error *err)
 {
-        return add_module(m, &(const struct pg_captured_module){ .path = "" }, ret, err);
+        return add_module(m, &(const struct pg_captured_module){ .path = "" }, "", ret, err);
 }
 
 bool pg_code_map_add_module(struct pg_code_map *m, const struct pg_captured_process *p,
                             uint32_t index_in_process, uint32_t *ret, struct pg_error *err)
 {
         if (index_in_process < p->n_modules)
-                return add_module(m, &p->modules[index_in_process], ret, err);
+                return add_module(m, &p->modules[index_in_process], p->build_ids ? p->build_ids[index_in_process] : "",
+                                  ret, err);
         char path[PG_JIT_MAP_PATH];
         const struct pg_captured_module made = { .path = path };
         if (pg_jit_map_find(p->pid, p->start_ns, path))
-                return add_module(m, &made, ret, err);
+                return add_module(m, &made, "", ret, err);
         return pg_code_map_add_pseudo(m, ret, err);
 }
 
@@ -183,6 +186,15 @@ static bool is_made_at_run_time(const struct module *module)
         return module->path[0] == '\0' || pg_is_jit_map(module->path);
 }
 
+/* Where to look for names: another build that lies there by now has wrong ones. */
+static const char *file_of(struct pg_code_map *m, const struct module *module)
+{
+        const char *there = pg_symbolizer_build_id(m->symbolizer, module->path);
+        if (!module->build_id[0] || !there[0] || strcmp(there, module->build_id) == 0)
+                return module->path;
+        return pg_arena_printf(m->arena, "%s (replaced)", module->path);
+}
+
 /* Points of one module: n indices, in any order. */
 static bool symbolize_module(struct pg_code_map *m, uint32_t module, const uint32_t *order, size_t n,
                              uint64_t *addresses, struct pg_location *found, struct pg_error *err)
@@ -190,9 +202,12 @@ static bool symbolize_module(struct pg_code_map *m, uint32_t module, const uint3
         const struct module *of = &m->modules[module];
         for (size_t i = 0; i < n; i++)
                 addresses[i] = m->points[order[i]].address;
-        if (of->path[0] == '\0')
+        const char *file = of->path[0] ? file_of(m, of) : "";
+        if (!file)
+                return pg_fail_nomem(err);
+        if (file[0] == '\0')
                 memset(found, 0, n * sizeof(*found));
-        else if (!pg_symbolize(m->symbolizer, of->path, addresses, n, found, err))
+        else if (!pg_symbolize(m->symbolizer, file, addresses, n, found, err))
                 return false;
         for (size_t i = 0; i < n; i++) {
                 struct pg_point *p = &m->points[order[i]];
@@ -249,7 +264,8 @@ static bool export_module(struct pg_code_map *m, struct module *module, struct p
 {
         if (module->exported_to == b)
                 return true;
-        const char *build_id = pg_symbolizer_build_id(m->symbolizer, module->path);
+        const char *build_id = module->build_id[0] ? module->build_id
+                                                   : pg_symbolizer_build_id(m->symbolizer, module->path);
         if (!pg_profile_add_mapping(b, module->start, module->end, module->path, build_id, &module->mapping, err))
                 return false;
         module->exported_to = b;

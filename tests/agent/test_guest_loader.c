@@ -135,6 +135,16 @@ static void copy_target(void)
                 fail_msg("%s", command);
 }
 
+/* The build-id that the linker gave is 20 bytes, see ld(1). */
+static bool knows_its_build(const struct pg_captured_process *p)
+{
+        for (size_t i = 0; i < p->n_modules; i++)
+                if (p->modules[i].is_main)
+                        return strlen(p->build_ids[i]) == 40 &&
+                               strspn(p->build_ids[i], "0123456789abcdef") == 40;
+        return false;
+}
+
 /* In each pass from a fresh copy: equal output, the program measured under the name that it had. */
 static void check_changing(const char *kind, const char *says)
 {
@@ -148,6 +158,7 @@ static void check_changing(const char *kind, const char *says)
                 if (pass != GUEST_BARE) {
                         assert_true(was_measured(pass, &run));
                         assert_string_equal(run.captured->processes[0].program, copy);
+                        assert_true(knows_its_build(&run.captured->processes[0]));
                 }
                 counted_free(&run);
         }

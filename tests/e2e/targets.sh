@@ -175,6 +175,14 @@ test_changes_its_limits() {
 	expect_json new.json '[.benchmarks[0].processes[] | .allocations] | any(. == 1000)'
 }
 
+# A build that finishes while the program runs: names of the new file are not names of what ran.
+test_is_replaced_while_it_runs() {
+	# shellcheck disable=SC2016
+	expect_exit 0 -- perfgate run --metrics allocations,cpu_share --runs 1 --warmup 0 --save-baseline new.json -- sh -c '
+		cp "$0" prog; ./prog make 100 parse 1000 & sleep 0.1; cp "$1" next; mv next prog; wait' "$toil" "$PERFGATE_FIXTURES/heavy"
+	expect_json new.json '[.benchmarks[0].functions[] | select(.module == "prog").function] | length > 0 and all(startswith("prog (replaced)+0x"))'
+}
+
 test_ignores_its_children_and_signals() {
 	measured -- "$act" ignore-children 0 deafen 0 burn 100
 }

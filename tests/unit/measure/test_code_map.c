@@ -135,6 +135,30 @@ static void places_get_names(void **state)
         assert_string_equal(pg_code_map_point(map, compiled)->function, "[no file]");
 }
 
+/* The file is another build than the one that was loaded: its names would be wrong ones. */
+static void names_of_another_build_are_not_used(void **state)
+{
+        (void)state;
+        char path[4096];
+        ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+        assert_true(n > 0);
+        path[n] = '\0';
+        struct pg_captured_module self = { .path = path, .start = 1, .end = 2, .is_main = true };
+        static const char *const other_id[] = { "0123456789abcdef" }, *const no_id[] = { "" };
+        const struct pg_captured_process changed = { .modules = &self, .build_ids = other_id, .n_modules = 1 };
+        const struct pg_captured_process unknown = { .modules = &self, .build_ids = no_id, .n_modules = 1 };
+        uint64_t bias = 0;
+        dl_iterate_phdr(first_bias, &bias);
+        uint64_t address = (uint64_t)(uintptr_t)a_known_place - bias;
+        char name[64];
+        snprintf(name, sizeof(name), "test_code_map (replaced)+0x%lx", (unsigned long)address);
+        uint32_t replaced = intern(module_of(&changed, 0), address), same = intern(module_of(&unknown, 0), address);
+        assert_int_not_equal(replaced, same);
+        assert_true(pg_code_map_symbolize(map, NULL, &err));
+        assert_string_equal(pg_code_map_point(map, replaced)->function, name);
+        assert_string_equal(pg_code_map_point(map, same)->function, "a_known_place");
+}
+
 /* Code of a process that wrote down what its compiler made; this very process, so that the file is there. */
 static void code_of_a_jit_compiler_gets_names(void **state)
 {
@@ -212,6 +236,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(one_file_is_one_module, setup, teardown),
                 cmocka_unit_test_setup_teardown(points_are_found_again, setup, teardown),
                 cmocka_unit_test_setup_teardown(places_get_names, setup, teardown),
+                cmocka_unit_test_setup_teardown(names_of_another_build_are_not_used, setup, teardown),
                 cmocka_unit_test_setup_teardown(code_of_a_jit_compiler_gets_names, setup, teardown),
                 cmocka_unit_test_setup_teardown(only_marked_points_get_names, setup, teardown),
                 cmocka_unit_test_setup_teardown(the_program_is_exported_first, setup, teardown),
