@@ -24,15 +24,18 @@ static pg_rule chain_rule(void)
                 .cfa = PG_CFA_CHAIN, .cfa_offset = 16, .bp = PG_BP_AT_CFA, .bp_offset = -16 });
 }
 
-static pg_rule rule_of_module(const struct dl_find_object *o, uint64_t address)
+/* A file whose segments are not mapped as one piece (a large program at a fixed address) has a range for each;
+ * the unwind information is then in another one than the code. */
+static pg_rule rule_of_module(const struct dl_find_object *code, uint64_t address)
 {
-        if (!o->dlfo_eh_frame)
+        struct dl_find_object o;
+        if (!code->dlfo_eh_frame || _dl_find_object(code->dlfo_eh_frame, &o) != 0)
                 return pg_rule_stop(PG_STOP_NO_CFI);
         const struct pg_cfi cfi = {
-                .bytes = o->dlfo_map_start,
-                .address = (uintptr_t)o->dlfo_map_start,
-                .size = (size_t)((uintptr_t)o->dlfo_map_end - (uintptr_t)o->dlfo_map_start),
-                .hdr_address = (uintptr_t)o->dlfo_eh_frame,
+                .bytes = o.dlfo_map_start,
+                .address = (uintptr_t)o.dlfo_map_start,
+                .size = (size_t)((uintptr_t)o.dlfo_map_end - (uintptr_t)o.dlfo_map_start),
+                .hdr_address = (uintptr_t)code->dlfo_eh_frame,
         };
         return pg_cfi_rule(&cfi, address);
 }
