@@ -26,6 +26,7 @@ PG_PUBLIC void free_aligned_sized(void *p, size_t alignment, size_t n);
 
 PG_PUBLIC void *malloc(size_t n)
 {
+        stack_expect(FRAME);
         void *p = real.malloc(n);
         if (pg_likely(p))
                 count_allocation(p, n, FRAME);
@@ -34,6 +35,7 @@ PG_PUBLIC void *malloc(size_t n)
 
 PG_PUBLIC void *calloc(size_t n, size_t size)
 {
+        stack_expect(FRAME);
         void *p = real.calloc(n, size);
         if (pg_likely(p))
                 count_allocation(p, n * size, FRAME);
@@ -112,6 +114,7 @@ static inline __attribute__((always_inline)) void *reallocate(void *p, size_t n,
                 return q;
         }
         int64_t old_bytes = (int64_t)real.usable_size(p);
+        stack_expect(frame);
         leave_table(p, old_bytes);
         void *q = real.realloc(p, n);
         if (pg_likely(q || n == 0)) // realloc(p, 0) that returns NULL has freed p

@@ -141,6 +141,7 @@ static inline __attribute__((always_inline)) void *plain_new(size_t n, const uin
 {
         if (!is_plain())
                 return NULL;
+        stack_expect(frame);
         void *p = real.malloc(n ? n : 1);
         if (pg_likely(p))
                 count_allocation(p, n, frame);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "runner/agent/attach.h"
+#include "runner/agent/rules.h"
 #include "runner/unwind/step.h"
 
 struct stack_frame {
@@ -43,6 +44,12 @@ extern _Thread_local struct stack_kept *stack_self
 
 /* The calling thread works with this cell from now on (NULL: none): finds its memory and trusts no kept frame. */
 void stack_adopt(const struct pg_cell *c);
+/* Before the real function runs: what the walk will need first is fetched meanwhile. */
+static inline void stack_expect(const uint64_t *frame)
+{
+        __builtin_prefetch((const void *)&rules_short[rules_index(frame[1] - 1)]);
+}
+
 /* The slow path: walks as far as needed. */
 uint32_t stack_walk(const uint64_t *frame, uint32_t root);
 /* Where a signal interrupted the thread; all: its registers in ucontext order. Never reuses. For a signal handler
