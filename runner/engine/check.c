@@ -140,7 +140,7 @@ static const char *doubt_of_calls(const struct totals *t, double period_ns, doub
                                   struct pg_arena *a)
 {
         double limit_ns = system_ns + 0.1 * (user_ns + system_ns);
-        if (t->call_ns <= limit_ns + chance_ns(t->call_ns, period_ns, user_ns, system_ns))
+        if (t->call_ns <= limit_ns + chance_ns(limit_ns, period_ns, user_ns, system_ns))
                 return NULL;
         const char *text =
                 pg_arena_printf(a,

@@ -150,8 +150,8 @@ static void stopped_threads_have_words_of_their_own(void **state)
         assert_non_null(doubt_about(p, 1000, 0));
 }
 
-/* 10 s, a fifth of it system time: 2 s + 1 s + 5 * hypot(1 ms * sqrt(4,001), 10 ms * sqrt(1,001 * 0.8 * 0.2)) =
- * 3.71 s may be met at the end of calls. */
+/* 10 s, a fifth of it system time: 2 s + 1 s + 5 * hypot(1 ms * sqrt(3,001), 10 ms * sqrt(1,001 * 0.8 * 0.2)) =
+ * 3.69 s may be met at the end of calls. */
 static void samples_at_the_end_of_calls_are_too_many(void **state)
 {
         (void)state;
