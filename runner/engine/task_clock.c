@@ -48,15 +48,24 @@ bool pg_task_clock_read(int fd, pid_t pid, pid_t tid, struct pg_task_time *ret)
         return true;
 }
 
+enum { STAT_STATE = 3, STAT_PROCESSOR = 39 }; // numbers of the fields, from 1 (proc(5))
+
 /* "PID (NAME) S ...", where NAME may hold anything. */
-bool pg_task_is_running(pid_t pid, pid_t tid)
+bool pg_task_is_running(pid_t pid, pid_t tid, int *ret_processor)
 {
-        char text[128];
+        char text[768];
         PG_AUTO_CLOSE int fd = open_task_file(pid, tid, "stat");
+        *ret_processor = -1;
         if (!read_start(fd, text, sizeof(text)))
                 return false;
-        const char *p = strrchr(text, ')');
-        return p && p[1] == ' ' && p[2] == 'R';
+        const char *name_end = strrchr(text, ')'), *p = name_end;
+        if (!name_end || name_end[1] != ' ')
+                return false;
+        for (int field = STAT_STATE - 1; p && field < STAT_PROCESSOR; field++)
+                p = strchr(p + 1, ' ');
+        if (p)
+                *ret_processor = (int)strtol(p, NULL, 10);
+        return name_end[2] == 'R';
 }
 
 /* The clock that clock_getcpuclockid(3) names, without its look whether the process exists. */

@@ -22,8 +22,9 @@ int pg_task_clock_open(pid_t pid, pid_t tid);
 /** Reads it; fd may be -1, which costs more. False when the thread is gone. */
 bool pg_task_clock_read(int fd, pid_t pid, pid_t tid, struct pg_task_time *ret);
 
-/** Whether the thread runs or is ready to. False as well when it is gone. */
-bool pg_task_is_running(pid_t pid, pid_t tid);
+/** Whether the thread runs or is ready to. False as well when it is gone. *ret_processor: where it does or
+ * did last, -1 when that is not known. */
+bool pg_task_is_running(pid_t pid, pid_t tid, int *ret_processor);
 
 /** CPU time of a whole process, ended threads included; as far behind as its threads' clocks. 0: gone. */
 uint64_t pg_process_clock_ns(pid_t pid);

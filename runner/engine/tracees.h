@@ -41,6 +41,8 @@ struct pg_traced_thread {
         uint8_t asleep;                // looks in a row that found it asleep with nothing consumed
         uint8_t woken;                 // interrupts in a row that met it waiting in a system call
         bool interrupted;              // we asked it to stop
+        bool beside;                   // ... when it ran or waited on the tracer's own processor
+        uint64_t asked_waiting_ns;     // its seen.waiting_ns then
         bool idle;                     // counted in n_idle
         bool listening;                // stopped by job control
         struct pg_traced_thread *next; // in its bucket

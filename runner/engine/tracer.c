@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/elf.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -28,7 +29,7 @@
 enum {
         OPTIONS = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC |
                   PTRACE_O_TRACEEXIT,
-        WOKEN_MAX = 3, // so often a thread that waits is left alone; then that is where it was
+        WOKEN_MAX = 8, // so often a thread that waits is left alone; then that is where it was
         EVENTS_MAX = 256,
         ASLEEP_MAX = 5, // so many looks find a thread asleep; then it is idle
         /* Woken on a processor that the target keeps busy, we would else run when the target enters the
@@ -110,10 +111,10 @@ static void look_after(struct pg_traced_thread *th, uint64_t now_ns, uint64_t ns
 }
 
 /* The next look at a thread whose time is exact: not before it can be due. */
-static void look_when_due(struct pg_traced_thread *th, uint64_t now_ns)
+static void look_when_due(struct pg_tracer *t, struct pg_traced_thread *th, uint64_t now_ns)
 {
         uint64_t left_ns = th->pace.due_ns > th->exact.used_ns ? th->pace.due_ns - th->exact.used_ns : 0;
-        look_after(th, now_ns, left_ns, SHORTEST_LOOK_NS);
+        look_after(th, now_ns, left_ns, SHORTEST_LOOK_NS + pg_pace_draw(&t->random, SHORTEST_LOOK_NS));
 }
 
 /* Found asleep: its clock is exact. A sample that it owes is taken when it is met running, at a random
@@ -134,15 +135,18 @@ static void leave_asleep(struct pg_tracer *t, struct pg_traced_thread *th, uint6
         look_after(th, now_ns, th->pace.due_ns > time.used_ns ? th->pace.due_ns - time.used_ns : 0, least_ns);
 }
 
-static void interrupt(struct pg_traced_thread *th)
+static void interrupt(struct pg_traced_thread *th, int processor)
 {
         th->look_at_ns = PG_NEVER_NS;
+        th->beside = processor == sched_getcpu();
+        th->asked_waiting_ns = th->seen.waiting_ns;
         th->interrupted = ptrace(PTRACE_INTERRUPT, th->tid, NULL, NULL) == 0;
 }
 
 static void look(struct pg_tracer *t, struct pg_traced_thread *th, uint64_t now_ns)
 {
         struct pg_task_time time;
+        int processor;
         th->look_at_ns = PG_NEVER_NS;
         if (!read_clock(t, th, &time))
                 return; // its end will be reported
@@ -151,10 +155,10 @@ static void look(struct pg_tracer *t, struct pg_traced_thread *th, uint64_t now_
         uint64_t most_ns = most_used_ns(th);
         if (most_ns < th->pace.due_ns)
                 look_after(th, now_ns, th->pace.due_ns - most_ns, SHORTEST_LOOK_NS);
-        else if (!pg_task_is_running(th->process->pid, th->tid))
+        else if (!pg_task_is_running(th->process->pid, th->tid, &processor))
                 leave_asleep(t, th, now_ns, consumed);
         else
-                interrupt(th);
+                interrupt(th, processor);
 }
 
 /* Idle threads whose clock has moved are idle no more. */
@@ -229,7 +233,7 @@ static void start_pace(struct pg_tracer *t, struct pg_traced_thread *th)
         note_exact_time(th, now_ns, time);
         th->pace = pg_pace_start(time.used_ns, t->period_ns, &t->random);
         if (read)
-                look_when_due(th, now_ns);
+                look_when_due(t, th, now_ns);
 }
 
 /* The last that is heard of a thread while its clock can still be read. */
@@ -291,6 +295,17 @@ static struct pg_traced_thread *note_exec(struct pg_tracer *t, struct pg_traced_
 
 /* ---- stops --------------------------------------------------------------------------------------------- */
 
+/*
+ * Whether it consumed nothing when we looked: asleep in a call by then, or ready but not running since a
+ * call in which it woke somebody who took its processor. Our own coming does that as well, to a thread
+ * beside us.
+ */
+static bool was_waiting(const struct pg_traced_thread *th, const struct user_regs_struct *regs)
+{
+        bool queued = !th->beside && th->exact.waiting_ns != th->asked_waiting_ns;
+        return pg_interrupted_waiting(regs) || (queued && pg_interrupted_in_call(regs));
+}
+
 static void take_sample(struct pg_tracer *t, struct pg_traced_thread *th, const struct user_regs_struct *regs)
 {
         uint64_t used_ns = th->exact.used_ns;
@@ -298,7 +313,7 @@ static void take_sample(struct pg_tracer *t, struct pg_traced_thread *th, const 
                 t->counts.early++;
                 return;
         }
-        if (regs && pg_interrupted_waiting(regs) && th->woken < WOKEN_MAX) {
+        if (regs && was_waiting(th, regs) && th->woken < WOKEN_MAX) {
                 th->woken++;
                 t->counts.waiting++;
                 return;
@@ -346,7 +361,7 @@ static void inspect(struct pg_tracer *t, struct pg_traced_thread *th, const stru
         th->asleep = 0;
         set_idle(th, false);
         th->exact_at_ns = pg_now_ns(); // while it stood it did not run
-        look_when_due(th, th->exact_at_ns);
+        look_when_due(t, th, th->exact_at_ns);
 }
 
 static void go_on(const struct pg_traced_thread *th, int signal)

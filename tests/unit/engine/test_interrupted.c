@@ -112,8 +112,8 @@ static pid_t start(int (*wait_somehow)(void))
         pid_t child = fork();
         if (child == 0)
                 _exit(wait_somehow());
-        int cpu_time = 0;
-        while (pg_task_is_running(child, child) || cpu_time++ < 20) // asleep for good
+        int cpu_time = 0, processor;
+        while (pg_task_is_running(child, child, &processor) || cpu_time++ < 20) // asleep for good
                 usleep(1000);
         return child;
 }
