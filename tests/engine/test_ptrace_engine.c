@@ -187,8 +187,8 @@ static void a_profile_that_leans_towards_calls_says_so(void **state)
         double all = traced_all(&run).weight_ns, samples = traced_all(&run).samples;
         double got = (traced_function(&run, "one").weight_ns + traced_function(&run, "two").weight_ns) / all;
         const char *why = doubt(&run);
-        double bound = 0.2 + 10 * sqrt(truth * (1 - truth) /
-                                        samples); // the check's own tolerance, and chance in both
+        // the check's own tolerance, and chance in both
+        double bound = 0.2 + 10 * sqrt(truth * (1 - truth) / samples);
         if (truth - got > bound && !(why && strstr(why, "end of a system call")))
                 fail_msg("%.3f of the samples, expected %.3f +- %.3f; %s", got, truth, bound,
                          why ? why : "no doubt");
