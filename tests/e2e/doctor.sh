@@ -43,30 +43,40 @@ test_commands_that_notice_nothing() {
 	undisturbed sh -c 'seq 2000 | sort -n | tail -n 1; (sleep 0.01 &) ; exec cat /etc/passwd'
 }
 
-# disturbed WAY CHECK: the library disturbs in this way, and the row of this check says so. (A sanitized perfgate is
+# disturbed WAY,... [SECONDS]: the library disturbs in these ways a target that sleeps so long. (A sanitized perfgate is
 # preloaded with it as well, and must not mind.)
 disturbed() {
-	ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 CLUMSY=$1 LD_PRELOAD=$PERFGATE_FIXTURES/libclumsy.so expect_exit 1 -- perfgate doctor --interference -- \
-		sh -c 'cat /dev/null; sleep 0.02; exec sort /dev/null'
-	grep -qE "^$2 .*DIFFERS" "$said/stdout" || fail "$1: that '$2' differs"
+	ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 CLUMSY=$1 LD_PRELOAD=$PERFGATE_FIXTURES/libclumsy.so \
+		expect_exit 1 -- perfgate doctor --interference -- sh -c 'cat /dev/null; sleep '"${2-0}"'; exec sort /dev/null'
 	expect_stdout "The command notices"
 }
 
+# rows WORD CHECK...: what the rows of these checks say of each pass.
+rows() {
+	local word=$1 check
+	shift
+	for check; do
+		grep -qE "^$check( +$word){4}\$" "$said/stdout" || fail "the row: $check $word"
+	done
+}
+
 test_each_disturbance_is_told() {
-	disturbed descriptor 'descriptor numbers'
-	grep -qE '^open at the end .*DIFFERS' "$said/stdout" || fail "that 'open at the end' differs"
-	grep -qE '^errno +same +same +same' "$said/stdout" || fail "that errno is the same"
-	grep -qE '^ +bare +.*0, 1, 2' "$said/stdout" || grep -qE '^ +bare +3' "$said/stdout" || fail "the numbers of a bare run"
-	disturbed errno errno
-	disturbed size 'block sizes'
-	disturbed thread threads
-	disturbed signal signals
-	disturbed interrupt 'interrupted calls'
-	disturbed variable environment
-	disturbed output 'standard output'
-	disturbed error-output 'standard error'
-	disturbed status 'exit status'
-	disturbed program 'programs run'
+	disturbed descriptor,signal,output
+	rows DIFFERS 'descriptor numbers' 'open at the end' signals 'standard output'
+	rows same errno 'block sizes' environment 'standard error' threads 'programs run' 'interrupted calls' 'exit status'
+	grep -qE '^ +bare +3$' "$said/stdout" || fail "the first free number is 3 in a bare run"
+	disturbed errno,size,error-output
+	rows DIFFERS errno 'block sizes' 'standard error'
+	rows same 'descriptor numbers' 'open at the end' signals 'standard output' threads 'programs run' 'exit status'
+	disturbed thread,variable
+	rows DIFFERS threads environment
+	rows same 'descriptor numbers' errno signals 'programs run' 'exit status'
+	disturbed program
+	rows DIFFERS 'programs run'
+	disturbed interrupt 0.2
+	rows DIFFERS 'interrupted calls'
+	disturbed status
+	rows DIFFERS 'exit status'
 }
 
 # A process number is another one each time.
