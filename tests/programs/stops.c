@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+/*
+ * stops.c - the tracer stops, the engines' unwinder and libunwind-ptrace walk.
+ */
+#include "tests/programs/stops.h"
+
+#include <libunwind-ptrace.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "runner/base/clock.h"
+#include "runner/engine/address_space.h"
+#include "runner/engine/remote_stack.h"
+#include "runner/engine/tracer.h"
+#include "runner/launch/launch.h"
+
+struct image {
+        struct pg_address_space *code;
+        unw_addr_space_t theirs; // with the rules it knows of this process
+        bool wanted;
+};
+
+struct session {
+        const struct program *program;
+        struct verdict_sums *sums;
+        uint64_t at_most, n;
+        struct pg_code_files *files;
+        struct pg_remote_stack stack;
+        struct pg_walked walked[VERDICT_FRAMES];
+        struct verdict_stack ours, theirs;
+        bool failed;
+};
+
+/* ---- images ---- */
+
+static bool is_wanted(const struct session *s, pid_t pid)
+{
+        char link[64], path[4096];
+        snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+        ssize_t n = readlink(link, path, sizeof(path) - 1);
+        path[n > 0 ? n : 0] = '\0';
+        return program_is(s->program, path);
+}
+
+static void *begin(void *context, pid_t pid, pid_t ppid, bool forked, void *parent)
+{
+        struct session *s = context;
+        struct image *image = calloc(1, sizeof(*image));
+        (void)ppid, (void)forked, (void)parent;
+        if (!image)
+                return NULL;
+        image->code = pg_address_space_create(s->files);
+        image->theirs = unw_create_addr_space(&_UPT_accessors, 0);
+        image->wanted = is_wanted(s, pid);
+        if (image->theirs)
+                unw_set_caching_policy(image->theirs, UNW_CACHE_GLOBAL);
+        s->failed = s->failed || !image->code || !image->theirs;
+        return image;
+}
+
+static void end(void *context, void *argument, const struct pg_trace_end *how)
+{
+        struct image *image = argument;
+        (void)context, (void)how;
+        pg_address_space_release(image->code);
+        if (image->theirs)
+                unw_destroy_addr_space(image->theirs);
+        free(image);
+}
+
+/* ---- one stop ---- */
+
+static bool walk_ours(struct session *s, struct image *image, const struct pg_trace_stop *stop)
+{
+        const struct user_regs_struct *u = stop->regs;
+        const uint64_t all[PG_GREGS] = { u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15, u->rdi,
+                                         u->rsi, u->rbp, u->rbx, u->rdx, u->rax, u->rcx, u->rsp, u->rip };
+        struct pg_regs r = { .pc = u->rip, .sp = u->rsp, .bp = u->rbp, .all = all, .exact = true };
+        struct pg_error err = { 0 };
+        enum pg_stop why;
+        if (!pg_address_space_read_maps(&image->code, stop->pid, &err))
+                return false;
+        pg_remote_stack_start(&s->stack, stop->tid, u->rsp);
+        s->ours.n = pg_address_space_walk(image->code, &r, &s->stack.stack, s->walked, VERDICT_FRAMES, &why);
+        s->ours.complete = why == PG_STOP_ROOT;
+        for (uint32_t i = 0; i < s->ours.n; i++)
+                s->ours.address[i] = s->walked[i].address;
+        return true;
+}
+
+static bool walk_theirs(struct session *s, const struct image *image, pid_t tid)
+{
+        unw_cursor_t cursor;
+        unw_word_t ip;
+        void *upt = _UPT_create(tid);
+        bool exact = true;
+        int more = upt && unw_init_remote(&cursor, image->theirs, upt) == 0;
+        if (!more)
+                return false;
+        s->theirs.n = 0;
+        for (; more > 0 && s->theirs.n < VERDICT_FRAMES; more = unw_step(&cursor)) {
+                if (unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0)
+                        break;
+                s->theirs.exact[s->theirs.n] = exact;
+                s->theirs.address[s->theirs.n++] = ip;
+                exact = unw_is_signal_frame(&cursor) > 0;
+        }
+        s->theirs.complete = more == 0;
+        _UPT_destroy(upt);
+        return s->theirs.n > 0;
+}
+
+static void name_module(const struct image *image, struct verdict_example *e, int which, uint64_t address)
+{
+        uint32_t number = pg_address_space_locate(image->code, address, &e->module_address[which]);
+        const char *path = number == PG_MODULE_NONE ? "[none]" : pg_address_space_module(image->code, number)->path;
+        const char *slash = strrchr(path, '/');
+        snprintf(e->module[which], sizeof(e->module[which]), "%s", slash ? slash + 1 : path);
+}
+
+static void sample(void *context, void *argument, const struct pg_trace_stop *stop)
+{
+        struct session *s = context;
+        struct image *image = argument;
+        if (!image->wanted || s->failed || s->n >= s->at_most)
+                return;
+        if (!stop->regs || !walk_ours(s, image, stop) || !walk_theirs(s, image, stop->tid)) {
+                atomic_fetch_add(&s->sums->unseen, 1);
+                return;
+        }
+        s->n++;
+        struct verdict_example *e = verdict_add(s->sums, &s->ours, &s->theirs, stop->tid);
+        if (!e)
+                return;
+        name_module(image, e, 0, s->ours.address[e->at ? e->at - 1 : 0]);
+        name_module(image, e, 1, e->at < s->ours.n ? s->ours.address[e->at] : 0);
+}
+
+/* ---- the run ---- */
+
+static bool seize(void *user, pid_t pid, struct pg_error *err)
+{
+        return pg_tracer_seize(user, pid, err);
+}
+
+/* Traced from its exec on. By the launcher, because a parent in our own process would be told of the stops too. */
+static int run_traced(struct session *s, struct pg_tracer *tracer, struct pg_error *err)
+{
+        const struct pg_launch_request request = { .argv = s->program->argv,
+                                                   .envp = (const char *const *)environ,
+                                                   .cwd = ".",
+                                                   .timeout_ns = 120ull * PG_NS_PER_S,
+                                                   .before_exec = seize,
+                                                   .user = tracer };
+        struct pg_launcher *launcher = NULL;
+        struct pg_launch_result result;
+        struct pg_trace_counts counts;
+        bool ok = pg_launcher_create(HELPER, &launcher, err) && pg_launch(launcher, &request, NULL, &result, err) &&
+                  pg_tracer_finish(tracer, PG_NS_PER_S, &counts, err);
+        pg_launcher_destroy(launcher);
+        return ok && !s->failed ? result.exit_status : -1;
+}
+
+int stops_run(const struct program *p, uint64_t period_ns, uint64_t at_most, struct verdict_sums *ret)
+{
+        struct session *s = calloc(1, sizeof(*s));
+        struct pg_tracer *tracer = NULL;
+        struct pg_error err = { 0 };
+        int status = -1;
+        if (!s)
+                return -1;
+        *s = (struct session){ .program = p, .sums = ret, .at_most = at_most, .files = pg_code_files_create() };
+        const struct pg_trace_handler handler = { s, begin, sample, end };
+        if (s->files && pg_remote_stack_init(&s->stack) && pg_tracer_create(&handler, period_ns, &tracer, &err))
+                status = run_traced(s, tracer, &err);
+        if (status == -1)
+                fprintf(stderr, "%s: %s\n", p->name, err.text);
+        pg_tracer_destroy(tracer);
+        pg_remote_stack_deinit(&s->stack);
+        pg_code_files_destroy(s->files);
+        free(s);
+        return status;
+}
