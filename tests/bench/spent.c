@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * spent.c - runs a command and appends what it spent to a file: `bench_spent FILE COMMAND [ARG...]`.
+ * spent.c - runs a command and appends what it spent to a file: `bench_spent FILE [--peak] COMMAND [ARG...]`.
  *
- * One line: CPU ns of the command and its descendants, wall ns, and the command's own highest resident set in
- * bytes (without descendants, unlike ru_maxrss; read while it is stopped at its exit by ptrace). Ends with
- * the command's exit status, 127 when it could not be started, 128 + n after signal n.
+ * One line: CPU ns of the command and its descendants, wall ns, and with --peak the command's own highest resident set
+ * in bytes (without descendants, unlike ru_maxrss; read while it is stopped at its exit by ptrace), else 0. A traced
+ * program stops at every signal, so what is sampled by signals must run without --peak. Ends with the command's exit
+ * status, 127 when it could not be started, 128 + n after signal n.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,8 +50,8 @@ static uint64_t own_peak(pid_t pid)
         return kib * 1024;
 }
 
-/* Starts the command once this process traces it, so that its exit cannot be missed. */
-static pid_t start(char **argv)
+/* Starts the command, once this process traces it if it shall, so that its exit cannot be missed. */
+static pid_t start(char **argv, bool traced)
 {
         int go[2];
         if (pipe2(go, O_CLOEXEC) != 0)
@@ -62,7 +64,7 @@ static pid_t start(char **argv)
                 perror(argv[0]);
                 _exit(127);
         }
-        if (pid > 0 && ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL) != 0)
+        if (pid > 0 && traced && ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL) != 0)
                 perror("bench_spent: cannot trace, own peak will be 0");
         if (write(go[1], "g", 1) != 1)
                 perror("bench_spent");
@@ -89,13 +91,15 @@ static int finish(pid_t pid, uint64_t *peak, struct rusage *usage)
 
 int main(int argc, char **argv)
 {
-        if (argc < 3) {
-                fputs("usage: bench_spent FILE COMMAND [ARG...]\n", stderr);
+        bool peak_asked = argc > 2 && strcmp(argv[2], "--peak") == 0;
+        char **command = argv + 2 + peak_asked;
+        if (argc < 3 + peak_asked) {
+                fputs("usage: bench_spent FILE [--peak] COMMAND [ARG...]\n", stderr);
                 return 1;
         }
         uint64_t began_ns = now_ns(), peak = 0;
         struct rusage usage = { 0 };
-        pid_t pid = start(argv + 2);
+        pid_t pid = start(command, peak_asked);
         if (pid < 0)
                 return 127;
         int status = finish(pid, &peak, &usage);

@@ -32,7 +32,7 @@ agent_start() {
 own_memory() {
 	local peak
 	[[ -s $out/35MB.json ]] || "$pg_root/fixtures/make-events" 188000 >"$out/35MB.json"
-	spend memory "$perfgate" run --output "$out/perfgate-out" --allow-missing-baseline --runs 2 --warmup 0 \
+	spend memory --peak "$perfgate" run --output "$out/perfgate-out" --allow-missing-baseline --runs 2 --warmup 0 \
 		-- jq '[.[] | select(.status >= 500)] | length' "$out/35MB.json"
 	peak=$(values memory peak | median)
 	row "memory of perfgate while it measures jq" "$(printf '%.1f MB' "$(calc "$peak / 1e6")")" - - "40 MB" "$peak" 40e6

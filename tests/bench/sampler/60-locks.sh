@@ -14,8 +14,8 @@ lock_cost() {
 	done
 	alone=$(calc "$(values "$side-alone" cpu | median) / $threads / $pairs")
 	measured=$(calc "$(values "$side-lock" cpu | median) / $threads / $pairs")
-	row "locks: $what" "$(printf '%.1f ns' "$measured")" "$(printf '%.1f ns' "$alone")" \
-		"$(printf '%.2f' "$(calc "$measured / $alone")")" "+$goal_ns ns" "$(calc "$measured - $alone")" "$goal_ns"
+	against "locks: $what" "$(nanoseconds "$alone")" "$(nanoseconds "$measured")" "" "+$goal_ns ns" \
+		"$(calc "$measured - $alone")" "$goal_ns"
 }
 
 lock_cost "lock/unlock pair, free" lock-free 10 1 20000000
