@@ -35,30 +35,32 @@ static struct {
         pid_t pid; // of the process that looked; 0: nobody yet
         struct pg_slot *slot;
         struct pg_cell *cells;
-        struct pg_node *nodes;
+        uint64_t slot_number;
+        struct pg_node *nodes_of[PG_SLOTS_MAX]; // by slot
 } mapped;
 
-THREAD unsigned long counter;
+THREAD unsigned long events; // of this thread, once each
 THREAD bool inside;
 static struct verdict_stack ours, theirs; // by one thread at a time
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 
 /* ---- the agent's memory ---- */
 
+/* A forked child still has its parent's parts. */
 static void see_mapping(uint64_t start, uint64_t offset)
 {
         if (offset < PG_CAPTURE_PAGE)
                 return;
-        uint64_t inside_slot = (offset - PG_CAPTURE_PAGE) % PG_SLOT_BYTES;
+        uint64_t slot = (offset - PG_CAPTURE_PAGE) / PG_SLOT_BYTES, inside_slot = (offset - PG_CAPTURE_PAGE) % PG_SLOT_BYTES;
         if (inside_slot == 0 && ((struct pg_slot *)start)->pid == getpid()) {
                 mapped.slot = (struct pg_slot *)start;
                 mapped.cells = (struct pg_cell *)(start + PG_OFFSET_CELLS);
+                mapped.slot_number = slot;
         }
-        if (inside_slot == PG_OFFSET_NODES)
-                mapped.nodes = (struct pg_node *)start;
+        if (inside_slot == PG_OFFSET_NODES && slot < PG_SLOTS_MAX)
+                mapped.nodes_of[slot] = (struct pg_node *)start;
 }
 
-/* A forked child may still have its parent's parts: the last ones in the file are its own. */
 static void find_mappings(void)
 {
         static char text[1 << 18];
@@ -69,7 +71,7 @@ static void find_mappings(void)
         close(fd);
         text[n] = '\0';
         mapped.slot = NULL;
-        mapped.nodes = NULL;
+        memset(mapped.nodes_of, 0, sizeof(mapped.nodes_of));
         for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
                 *end = '\0';
                 unsigned long start, offset;
@@ -97,13 +99,14 @@ static bool read_ours(const void *p, struct verdict_stack *ret)
 {
         if (mapped.pid != getpid())
                 find_mappings();
-        const struct pg_cell *c = mapped.slot && mapped.nodes ? own_cell() : NULL;
-        if (!c || c->last_address != (uint64_t)(uintptr_t)p)
+        const struct pg_cell *c = mapped.slot ? own_cell() : NULL;
+        const struct pg_node *nodes = mapped.nodes_of[mapped.slot_number];
+        if (!c || !nodes || c->last_address != (uint64_t)(uintptr_t)p)
                 return false;
         ret->n = 0;
         ret->complete = true;
-        for (uint32_t node = c->last_node; node; node = mapped.nodes[node].parent) {
-                pg_place place = mapped.nodes[node].place;
+        for (uint32_t node = c->last_node; node; node = nodes[node].parent) {
+                pg_place place = nodes[node].place;
                 if (is_pseudo(place))
                         ret->complete = false;
                 else if (node != c->last_node)
@@ -139,7 +142,7 @@ static void read_theirs(const void *caller, struct verdict_stack *ret)
 
 /* ---- both ---- */
 
-static void name_module(struct verdict_example *e, int which, uint64_t address)
+static void name_module(struct verdict_example *e, uint32_t which, uint64_t address)
 {
         struct dl_find_object o;
         e->module_address[which] = address;
@@ -158,16 +161,18 @@ static __attribute__((noinline)) void compare(const void *p, const void *caller)
                 return;
         }
         read_theirs(caller, &theirs);
-        struct verdict_example *e = verdict_add(sums, &ours, &theirs, getpid());
+        uint32_t at;
+        enum verdict v = verdict_of(&ours, &theirs, &at);
+        struct verdict_example *e = verdict_add(sums, v, at, CLASS_NONE, &ours, &theirs);
         if (!e)
                 return;
-        name_module(e, 0, e->at ? ours.address[e->at - 1] : (uint64_t)(uintptr_t)caller);
-        name_module(e, 1, e->at < ours.n ? ours.address[e->at] : 0);
+        for (uint32_t i = 0; i < VERDICT_NAMED && e->from + i < ours.n; i++)
+                name_module(e, i, ours.address[e->from + i]);
 }
 
 static void seen(const void *p, const void *caller)
 {
-        if (!p || !sums || inside || ++counter % every != 0 || atomic_flag_test_and_set(&busy))
+        if (!p || !sums || inside || ++events % every != 0 || atomic_flag_test_and_set(&busy))
                 return;
         int saved_errno = errno;
         inside = true;
@@ -223,7 +228,7 @@ EXPORTED void *realloc(void *p, size_t n)
         return q;
 }
 
-/* The agent answers these itself when the C++ library's are plain. Exceptions of theirs pass through here. */
+/* Whether the C++ library's operator comes to malloc here, which has seen the event then, is the agent's choice. */
 EXPORTED void *operator_new(size_t n) __asm__("_Znwm");
 EXPORTED void *operator_new_array(size_t n) __asm__("_Znam");
 
@@ -231,8 +236,10 @@ void *operator_new(size_t n)
 {
         if (!next.malloc)
                 resolve();
+        unsigned long before = events;
         void *p = next.operator_new(n);
-        seen(p, __builtin_return_address(0));
+        if (events == before)
+                seen(p, __builtin_return_address(0));
         return p;
 }
 
@@ -240,8 +247,10 @@ void *operator_new_array(size_t n)
 {
         if (!next.malloc)
                 resolve();
+        unsigned long before = events;
         void *p = next.operator_new_array(n);
-        seen(p, __builtin_return_address(0));
+        if (events == before)
+                seen(p, __builtin_return_address(0));
         return p;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * stops.c - the tracer stops, the engines' unwinder and libunwind-ptrace walk.
+ * stops.c - the tracer stops, our unwinder and libunwind-ptrace walk.
+ *
+ * The agent's walk is what pg_walk makes of the rules alone; engines know more of the first frame (address_space.c).
  */
 #include "tests/programs/stops.h"
 
@@ -29,6 +31,7 @@ struct session {
         struct pg_remote_stack stack;
         struct pg_walked walked[VERDICT_FRAMES];
         struct verdict_stack ours, theirs;
+        enum pg_stop why; // ours ended
         bool failed;
 };
 
@@ -71,22 +74,25 @@ static void end(void *context, void *argument, const struct pg_trace_end *how)
 
 /* ---- one stop ---- */
 
-static bool walk_ours(struct session *s, struct image *image, const struct pg_trace_stop *stop)
+static pg_rule rule_of(void *image, uint64_t address)
+{
+        return pg_address_space_rule(((struct image *)image)->code, address);
+}
+
+static void walk_ours(struct session *s, struct image *image, const struct pg_trace_stop *stop, enum stops_walk how)
 {
         const struct user_regs_struct *u = stop->regs;
         const uint64_t all[PG_GREGS] = { u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15, u->rdi,
                                          u->rsi, u->rbp, u->rbx, u->rdx, u->rax, u->rcx, u->rsp, u->rip };
         struct pg_regs r = { .pc = u->rip, .sp = u->rsp, .bp = u->rbp, .all = all, .exact = true };
-        struct pg_error err = { 0 };
-        enum pg_stop why;
-        if (!pg_address_space_read_maps(&image->code, stop->pid, &err))
-                return false;
+        struct pg_unwinder agent = { .find = rule_of, .context = image };
         pg_remote_stack_start(&s->stack, stop->tid, u->rsp);
-        s->ours.n = pg_address_space_walk(image->code, &r, &s->stack.stack, s->walked, VERDICT_FRAMES, &why);
-        s->ours.complete = why == PG_STOP_ROOT;
+        s->ours.n = how == STOPS_AGENT
+                            ? pg_walk(&agent, &r, &s->stack.stack, s->walked, VERDICT_FRAMES, &s->why)
+                            : pg_address_space_walk(image->code, &r, &s->stack.stack, s->walked, VERDICT_FRAMES, &s->why);
+        s->ours.complete = s->why == PG_STOP_ROOT;
         for (uint32_t i = 0; i < s->ours.n; i++)
                 s->ours.address[i] = s->walked[i].address;
-        return true;
 }
 
 static bool walk_theirs(struct session *s, const struct image *image, pid_t tid)
@@ -111,7 +117,7 @@ static bool walk_theirs(struct session *s, const struct image *image, pid_t tid)
         return s->theirs.n > 0;
 }
 
-static void name_module(const struct image *image, struct verdict_example *e, int which, uint64_t address)
+static void name_module(const struct image *image, struct verdict_example *e, uint32_t which, uint64_t address)
 {
         uint32_t number = pg_address_space_locate(image->code, address, &e->module_address[which]);
         const char *path = number == PG_MODULE_NONE ? "[none]" : pg_address_space_module(image->code, number)->path;
@@ -119,22 +125,57 @@ static void name_module(const struct image *image, struct verdict_example *e, in
         snprintf(e->module[which], sizeof(e->module[which]), "%s", slash ? slash + 1 : path);
 }
 
+static const char *path_of(const struct image *image, uint64_t address)
+{
+        uint64_t unused;
+        uint32_t number = pg_address_space_locate(image->code, address, &unused);
+        return number == PG_MODULE_NONE ? "" : pg_address_space_module(image->code, number)->path;
+}
+
+static enum verdict_class class_of(const struct session *s, const struct image *image, enum verdict v, uint32_t at)
+{
+        if (v == VERDICT_EQUAL || at == 0)
+                return CLASS_NONE;
+        uint64_t last = s->ours.address[at - 1];
+        if (v == VERDICT_WE_STOP)
+                return s->why == PG_STOP_REGISTER && strstr(path_of(image, last), "/ld-linux") ? CLASS_RESOLVER
+                                                                                               : CLASS_NONE;
+        if (pg_rule_cfa(pg_address_space_rule(image->code, last)) == PG_CFA_CHAIN)
+                return CLASS_NO_CFI;
+        for (uint32_t i = 0; i < at && i < 3; i++)
+                if (strcmp(path_of(image, s->ours.address[i]), "[vdso]") == 0)
+                        return CLASS_VDSO;
+        return CLASS_NONE;
+}
+
+static void judge(struct session *s, struct image *image, struct verdict_sums *sums)
+{
+        uint32_t at;
+        enum verdict v = verdict_of(&s->ours, &s->theirs, &at);
+        struct verdict_example *e = verdict_add(sums, v, at, class_of(s, image, v, at), &s->ours, &s->theirs);
+        if (!e)
+                return;
+        for (uint32_t i = 0; i < VERDICT_NAMED && e->from + i < s->ours.n; i++)
+                name_module(image, e, i, s->ours.address[e->from + i]);
+}
+
 static void sample(void *context, void *argument, const struct pg_trace_stop *stop)
 {
         struct session *s = context;
         struct image *image = argument;
+        struct pg_error err = { 0 };
         if (!image->wanted || s->failed || s->n >= s->at_most)
                 return;
-        if (!stop->regs || !walk_ours(s, image, stop) || !walk_theirs(s, image, stop->tid)) {
+        s->n++;
+        if (!stop->regs || !pg_address_space_read_maps(&image->code, stop->pid, &err) ||
+            !walk_theirs(s, image, stop->tid)) {
                 atomic_fetch_add(&s->sums->unseen, 1);
                 return;
         }
-        s->n++;
-        struct verdict_example *e = verdict_add(s->sums, &s->ours, &s->theirs, stop->tid);
-        if (!e)
-                return;
-        name_module(image, e, 0, s->ours.address[e->at ? e->at - 1 : 0]);
-        name_module(image, e, 1, e->at < s->ours.n ? s->ours.address[e->at] : 0);
+        for (int how = 0; how < STOPS_WALKS; how++) {
+                walk_ours(s, image, stop, (enum stops_walk)how);
+                judge(s, image, &s->sums[how]);
+        }
 }
 
 /* ---- the run ---- */
@@ -162,7 +203,8 @@ static int run_traced(struct session *s, struct pg_tracer *tracer, struct pg_err
         return ok && !s->failed ? result.exit_status : -1;
 }
 
-int stops_run(const struct program *p, uint64_t period_ns, uint64_t at_most, struct verdict_sums *ret)
+int stops_run(const struct program *p, uint64_t period_ns, uint64_t at_most,
+              struct verdict_sums ret[STOPS_WALKS])
 {
         struct session *s = calloc(1, sizeof(*s));
         struct pg_tracer *tracer = NULL;
