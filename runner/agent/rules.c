@@ -52,12 +52,20 @@ static pg_rule rule_without_cfi(uint64_t address)
                        : chain_rule();
 }
 
+/* In no module: generated code, or no code at all. While an exception lands, libgcc has overwritten what its own frame
+ * had saved, and a walk through that finds anything. */
+static pg_rule rule_without_module(uint64_t address)
+{
+        bool is_memory = address >> 47 == 0 && bounds_readable(address, address + 1);
+        return pg_rule_with_owner(is_memory ? chain_rule() : pg_rule_stop(PG_STOP_NO_CFI), PG_MODULE_NONE);
+}
+
 static pg_rule find(void *unused, uint64_t address)
 {
         (void)unused;
         struct dl_find_object o;
-        if (_dl_find_object((void *)(uintptr_t)address, &o) != 0) // generated code
-                return pg_rule_with_owner(chain_rule(), PG_MODULE_NONE);
+        if (_dl_find_object((void *)(uintptr_t)address, &o) != 0)
+                return rule_without_module(address);
         pg_rule rule = rule_of_module(&o, address);
         return pg_rule_with_owner(has_no_cfi(rule) ? rule_without_cfi(address) : rule, agent_module(&o));
 }

@@ -111,10 +111,17 @@ static uint32_t note_other(uint32_t node)
 
 /* ---- whole walks ---- */
 
+/* A caller where no code is, is no frame. */
+static inline bool is_no_frame(enum pg_stop end, uint32_t n_frames)
+{
+        return end == PG_STOP_NO_CFI && n_frames > 1;
+}
+
 /* The walk from regs, as a node. */
 static uint32_t walk_all(struct stack_store *s, struct pg_regs *regs, struct pg_stack *stack, enum pg_stop *ret_end)
 {
         uint32_t n = pg_walk(&rules_all, regs, stack, s->walked, PG_STACK_MAX, ret_end);
+        n -= is_no_frame(*ret_end, n);
         uint32_t node = root_for(*ret_end), hash = node;
         while (n-- > 0) {
                 pg_place place = rules_place(s->walked[n].address, pg_rule_owner(s->walked[n].rule));
@@ -237,8 +244,10 @@ static __attribute__((noinline)) void step_any(struct search *w)
         pg_rule rule = rules_find(address);
         struct fresh_frame *f = add_fresh(w, address, pg_rule_owner(rule));
         w->end = pg_step(rule, &w->regs, &w->stack, &words);
-        if (w->end != PG_STOP_NOT)
+        if (w->end != PG_STOP_NOT) {
+                w->n_fresh -= is_no_frame(w->end, w->n_fresh);
                 return;
+        }
         for (uint32_t i = 0; i < words.n; i++)
                 w->store->fresh_words[w->n_words++] = (struct stack_word){ words.address[i], words.value[i] };
         f->words = words.n;
