@@ -28,7 +28,7 @@ const struct program programs[] = {
         { "clang++", "/usr/bin/clang++", { "/usr/bin/clang++", "-O1", "-c", "-o", "out.o", "in.cc", NULL } },
         { "python3", "/usr/bin/python3", { "/usr/bin/python3", "-E", "-c", script, NULL } },
         { "redis-server", "/usr/bin/redis-server", { "/bin/sh", PG_SOURCE_DIR "/tests/programs/redis", NULL } },
-        { "8 threads that throw", FIXTURE("guest_throw"), { FIXTURE("guest_throw"), NULL } },
+        { "8 threads that throw", FIXTURE("guest_throw"), { FIXTURE("guest_throw"), "5000", "20", NULL } },
 };
 const size_t n_programs = sizeof(programs) / sizeof(*programs);
 

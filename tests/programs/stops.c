@@ -90,6 +90,9 @@ static void walk_ours(struct session *s, struct image *image, const struct pg_tr
         s->ours.n = how == STOPS_AGENT
                             ? pg_walk(&agent, &r, &s->stack.stack, s->walked, VERDICT_FRAMES, &s->why)
                             : pg_address_space_walk(image->code, &r, &s->stack.stack, s->walked, VERDICT_FRAMES, &s->why);
+        if (how == STOPS_AGENT && s->ours.n > 1 && s->why != PG_STOP_ROOT &&
+            !pg_address_space_is_code(image->code, s->walked[s->ours.n - 1].address))
+                s->ours.n--; // a caller where no code is, is no frame
         s->ours.complete = s->why == PG_STOP_ROOT;
         for (uint32_t i = 0; i < s->ours.n; i++)
                 s->ours.address[i] = s->walked[i].address;
@@ -132,19 +135,27 @@ static const char *path_of(const struct image *image, uint64_t address)
         return number == PG_MODULE_NONE ? "" : pg_address_space_module(image->code, number)->path;
 }
 
+static bool is_in(const struct session *s, const struct image *image, uint32_t i, const char *library)
+{
+        const char *path = path_of(image, s->ours.address[i]), *slash = strrchr(path, '/');
+        return strncmp(slash ? slash + 1 : path, library, strlen(library)) == 0;
+}
+
+/* What explains that frame `at` is not the same. */
 static enum verdict_class class_of(const struct session *s, const struct image *image, enum verdict v, uint32_t at)
 {
         if (v == VERDICT_EQUAL || at == 0)
                 return CLASS_NONE;
-        uint64_t last = s->ours.address[at - 1];
-        if (v == VERDICT_WE_STOP)
-                return s->why == PG_STOP_REGISTER && strstr(path_of(image, last), "/ld-linux") ? CLASS_RESOLVER
-                                                                                               : CLASS_NONE;
-        if (pg_rule_cfa(pg_address_space_rule(image->code, last)) == PG_CFA_CHAIN)
-                return CLASS_NO_CFI;
-        for (uint32_t i = 0; i < at && i < 3; i++)
-                if (strcmp(path_of(image, s->ours.address[i]), "[vdso]") == 0)
+        if (at >= 2 && is_in(s, image, at - 2, "libgcc_s.so") && !is_in(s, image, at - 1, "libgcc_s.so"))
+                return CLASS_LANDING;
+        if (v == VERDICT_WE_STOP && s->why == PG_STOP_REGISTER && is_in(s, image, at - 1, "ld-linux"))
+                return CLASS_RESOLVER;
+        for (uint32_t i = 0; i < at; i++) {
+                if (v != VERDICT_WE_STOP && is_in(s, image, i, "[vdso]"))
                         return CLASS_VDSO;
+                if (pg_rule_cfa(pg_address_space_rule(image->code, s->ours.address[i])) == PG_CFA_CHAIN)
+                        return CLASS_NO_CFI;
+        }
         return CLASS_NONE;
 }
 

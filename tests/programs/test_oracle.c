@@ -23,12 +23,15 @@ static const char *const kinds[VERDICT_KINDS] = { "equal", "they stop", "we stop
  * The differences that are known, and why ours is not the wrong one. Nothing else may differ.
  *
  * vdso      libunwind-ptrace reads unwind information from files, and the vDSO is none; it goes on by guessing.
- * no CFI    a gap in a module's unwind information: clone3 of glibc behind its system call, the .init stub of a
- *           library. libunwind takes it for the end, or guesses by frame pointers.
+ * no CFI    a gap in a module's unwind information: clone3 of glibc behind its system call, the .init and .fini stubs
+ *           of a library. libunwind takes it for the end, or guesses by frame pointers.
  * resolver  _dl_runtime_resolve of glibc keeps its caller's stack pointer in rbx, and our rules know bp and sp below
  *           the first frame. Ours ends there in [unknown]: not complete, not wrong.
+ * landing   an exception is about to land: libgcc has begun to overwrite the registers that its own frame saved with
+ *           those of the handler (uw_install_context), so that memory does not hold the true stack any more. Both
+ *           walks follow what is there.
  */
-static const char *const classes[CLASS_COUNT] = { "unexplained", "vdso", "no CFI", "resolver" };
+static const char *const classes[CLASS_COUNT] = { "unexplained", "vdso", "no CFI", "resolver", "landing" };
 
 static void print_example(const struct verdict_example *e)
 {
@@ -65,17 +68,23 @@ static void print_sums(const char *name, const char *how, const struct verdict_s
         fflush(stdout);
 }
 
+static uint64_t compared(const struct verdict_sums *s)
+{
+        uint64_t n = 0;
+        for (int i = 0; i < VERDICT_KINDS; i++)
+                n += s->kinds[i];
+        return n;
+}
+
 static void check_sums(const char *name, const struct verdict_sums *s, uint64_t at_least)
 {
-        uint64_t compared = 0;
-        for (int i = 0; i < VERDICT_KINDS; i++)
-                compared += s->kinds[i];
+        uint64_t n = compared(s);
         if (s->classes[CLASS_NONE])
                 fail_msg("%s: %" PRIu64 " stacks are not libunwind's, for no known reason", name, s->classes[CLASS_NONE]);
-        if (compared < at_least)
-                fail_msg("%s: only %" PRIu64 " stacks were compared, and %" PRIu64 " not seen", name, compared, s->unseen);
-        if ((double)s->incomplete > INCOMPLETE_MAX * (double)compared + 2)
-                fail_msg("%s: %" PRIu64 " of %" PRIu64 " stacks are not complete", name, s->incomplete, compared);
+        if (n < at_least)
+                fail_msg("%s: only %" PRIu64 " stacks were compared, and %" PRIu64 " not seen", name, n, s->unseen);
+        if ((double)s->incomplete > INCOMPLETE_MAX * (double)n)
+                fail_msg("%s: %" PRIu64 " of %" PRIu64 " stacks are not complete", name, s->incomplete, n);
 }
 
 /* ---- allocations ---- */
@@ -127,15 +136,19 @@ static void stacks_of_allocations_are_libunwinds(void **state)
 static void stacks_of_stopped_threads_are_libunwinds(void **state)
 {
         (void)state;
-        enum { AT_MOST = 1000, PERIOD_NS = 300000 };
+        enum { STOPS_MIN = 500, AT_MOST = 1000, PERIOD_NS = 300000, RUNS_MAX = 6 };
         static struct verdict_sums sums[STOPS_WALKS];
         print_head("stopped threads");
         for (size_t i = 0; i < n_programs; i++) {
                 memset(sums, 0, sizeof(sums));
-                int status = stops_run(&programs[i], PERIOD_NS, AT_MOST, sums);
+                int status = 0;
+                for (int run = 0; run < RUNS_MAX && status == 0 && compared(&sums[0]) < STOPS_MIN; run++)
+                        status = stops_run(&programs[i], PERIOD_NS, AT_MOST, sums);
                 print_sums(programs[i].name, "outside", &sums[STOPS_OUTSIDE]);
                 print_sums(programs[i].name, "agent", &sums[STOPS_AGENT]);
                 assert_int_equal(status, 0);
+                for (int how = 0; how < STOPS_WALKS; how++)
+                        check_sums(programs[i].name, &sums[how], STOPS_MIN);
         }
 }
 

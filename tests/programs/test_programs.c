@@ -13,7 +13,10 @@
 #include "tests/programs/programs.h"
 
 enum { VERIFY = 23, RATE_HZ = 997 };
-static const double COMPLETE_MIN = 0.99;
+static const double INCOMPLETE_MAX = 0.01;
+/* A program's samples are few, and chance may put two of them where stacks cannot be complete (the dynamic linker's
+ * resolver of first calls, libgcc while an exception lands). All programs' together must do without. */
+enum { CHANCE = 2 };
 
 /* Of the processes that run a program's image. */
 struct quality {
@@ -64,14 +67,15 @@ static struct quality measure(const struct program *p, const struct counted *bar
         return q;
 }
 
-static void check_complete(const struct program *p, const char *pass, const struct quality *q)
+static void check_complete(const char *name, const char *pass, const struct quality *q, double more)
 {
-        if (q->events == 0 || complete(q) < COMPLETE_MIN)
-                fail_msg("%s, %s: %" PRIu64 " of %" PRIu64 " stacks are not complete", p->name, pass, q->incomplete,
+        if (q->events == 0 || (double)q->incomplete > INCOMPLETE_MAX * (double)q->events + more)
+                fail_msg("%s, %s: %" PRIu64 " of %" PRIu64 " stacks are not complete", name, pass, q->incomplete,
                          q->events);
 }
 
-static void check_program(const struct program *p)
+/* Adds the samples to all. */
+static void check_program(const struct program *p, struct quality *all)
 {
         struct counted bare;
         run_plain(p->argv, NULL, &bare);
@@ -87,9 +91,11 @@ static void check_program(const struct program *p)
                allocations.different, events.events, 100 * complete(&events), timers.events, 100 * complete(&timers));
         fflush(stdout);
         counted_free(&bare);
-        check_complete(p, "allocations", &allocations);
-        check_complete(p, "samples by events", &events);
-        check_complete(p, "samples by timers", &timers);
+        all->events += events.events + timers.events;
+        all->incomplete += events.incomplete + timers.incomplete;
+        check_complete(p->name, "allocations", &allocations, 0);
+        check_complete(p->name, "samples by events", &events, CHANCE);
+        check_complete(p->name, "samples by timers", &timers, CHANCE);
         if (allocations.verified == 0 || allocations.different != 0)
                 fail_msg("%s: %" PRIu64 " of %" PRIu64 " reused stacks differ from a full walk", p->name,
                          allocations.different, allocations.verified);
@@ -100,8 +106,10 @@ static void stacks_are_complete_and_right(void **state)
         (void)state;
         printf("%-20s %11s %8s %8s %9s %9s %8s %8s %8s %8s\n", "program", "allocations", "stacks", "complete", "verified",
                "different", "samples", "complete", "samples", "complete");
+        struct quality all = { 0 };
         for (size_t i = 0; i < n_programs; i++)
-                check_program(&programs[i]);
+                check_program(&programs[i], &all);
+        check_complete("all programs", "samples", &all, 0);
 }
 
 int main(void)

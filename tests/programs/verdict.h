@@ -36,6 +36,7 @@ enum verdict_class {
         CLASS_VDSO,
         CLASS_NO_CFI,
         CLASS_RESOLVER,
+        CLASS_LANDING,
         CLASS_COUNT
 };
 
