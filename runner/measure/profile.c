@@ -250,6 +250,19 @@ static bool sample_well(struct pg_session *s, struct tally *t, struct pg_capture
         return !again || pg_session_note(s, err, "CPU stacks: %s", again);
 }
 
+/* Functions are right all the same: what is missing are their callers. */
+static bool note_incomplete(struct pg_session *s, const struct tally *t, struct pg_error *err)
+{
+        const struct pg_stack_quality *q = &s->out->measurement.stacks[PG_STACKS_CPU];
+        uint64_t broken = q->truncated + q->unknown;
+        if (broken < 20 || broken < q->events / 10)
+                return true;
+        bool inside = t->engine == &pg_agent_engine;
+        return pg_session_note(s, err, "CPU stacks: %.0f %% lack their outer frames%s",
+                               100.0 * (double)broken / (double)q->events,
+                               inside ? " (generated code?); --engine perf may know them" : "");
+}
+
 static bool finish_pass(struct pg_session *s, struct tally *t, struct pg_error *err)
 {
         struct pg_measurement *m = &s->out->measurement;
@@ -257,7 +270,8 @@ static bool finish_pass(struct pg_session *s, struct tally *t, struct pg_error *
         m->series[PG_CPU_SHARE].status = PG_SERIES_MEASURED;
         if (!s->options->all_stacks)
                 pg_call_tree_fold(t->tree, &fold);
-        return name_points(s, t, err) && keep_functions(s, t, err) && build_profile(s, t, &fold, err);
+        return note_incomplete(s, t, err) && name_points(s, t, err) && keep_functions(s, t, err) &&
+               build_profile(s, t, &fold, err);
 }
 
 static bool note_gaps(struct pg_session *s, const struct pg_captured *c, struct pg_error *err)
