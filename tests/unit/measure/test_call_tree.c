@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "runner/measure/call_tree.h"
+#include "tests/unit/alloc_failure.h"
 
 static struct pg_arena *arena;
 static struct pg_code_map *map;
@@ -332,6 +333,58 @@ static void points_of_folded_stacks_are_not_marked(void **state)
         assert_memory_equal(marks, "\1\1\0", 3);
 }
 
+/* From capture to profile with one allocation after the other failing: PG_ENOMEM, and nothing is left behind. */
+static bool whole_way(struct pg_captured_process *p, struct pg_error *e)
+{
+        const struct pg_captured c = { .processes = p, .n_processes = 2 };
+        struct pg_fold fold;
+        struct pg_profile *profile = NULL;
+        uint8_t marks[8] = { 0 };
+        PG_AUTO_ARENA struct pg_arena *a = pg_arena_create();
+        struct pg_code_map *m = a ? pg_code_map_create(a) : NULL;
+        PG_AUTO_CALL_TREE struct pg_call_tree *t = m ? pg_call_tree_create(m) : NULL;
+        struct pg_profile_builder *b = t ? pg_profile_builder_create(PG_PROFILE_HEAP, 1) : NULL;
+        bool ok = b ? pg_call_tree_add_run(t, &c, "agent.so", PG_AGENT_TO_CALLER, e) &&
+                              pg_call_tree_add_run(t, &c, "agent.so", PG_AGENT_TO_CALLER, e)
+                    : pg_fail_nomem(e);
+        if (ok) {
+                pg_call_tree_fold(t, &fold);
+                pg_call_tree_mark_points(t, marks);
+                ok = pg_code_map_symbolize(m, marks, e) && pg_call_tree_export(t, b, e) &&
+                     pg_profile_finish(b, 0, 0, &profile, e);
+        }
+        pg_profile_destroy(profile);
+        pg_profile_builder_destroy(b);
+        pg_call_tree_destroy(t);
+        t = NULL;
+        pg_code_map_destroy(m);
+        return ok;
+}
+
+static void failures_leave_nothing_behind(void **state)
+{
+        (void)state;
+        struct pg_captured_node nodes[] = {
+                { .count = 1, .amount = 1 },
+                { .parent = 0, .place = PG_PLACE(PROGRAM, 0x1100), .count = 1, .amount = 10 },
+                { .parent = 1, .place = PG_PLACE(LIBRARY, 0x10), .count = 2, .amount = 20 },
+        };
+        struct pg_captured_process p[] = { process_of("/bin/sh", nodes, 3), process_of("/nowhere/prog", nodes, 3) };
+        for (long i = 0;; i++) {
+                struct pg_error e = { 0 };
+                alloc_fail(i);
+                bool ok = whole_way(p, &e);
+                bool failed = alloc_failed();
+                if (failed && ok)
+                        continue; // one that is only for speed
+                assert_int_equal(e.code, failed ? PG_ENOMEM : PG_OK);
+                if (!failed) {
+                        assert_true(ok && i > 20);
+                        return;
+                }
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -345,6 +398,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(small_stacks_are_folded_into_their_callers, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_stack_that_is_large_in_one_value_stays, setup, teardown),
                 cmocka_unit_test_setup_teardown(points_of_folded_stacks_are_not_marked, setup, teardown),
+                cmocka_unit_test(failures_leave_nothing_behind),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
