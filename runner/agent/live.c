@@ -10,6 +10,8 @@
  */
 #include "runner/agent/live.h"
 
+#include "runner/agent/cells.h"
+
 enum { FULL_EIGHTHS = 5 };
 
 /* While one thread allocates, what other threads must see in one piece can be done in two. */
@@ -129,12 +131,21 @@ static void raise_level(void)
         }
 }
 
-/* ---- blocks ---- */
+/* ---- the newest block of a thread, before it is in the table ---- */
 
-void live_settle(struct pg_cell *c)
+/* Nobody else may free the newest block from here on, or somebody did: false. */
+static bool start_moving(struct pg_cell *c)
 {
-        uint64_t address = atomic_load_explicit(&c->last_address, memory_order_relaxed);
-        c->last_pending = 0;
+        uint32_t pending = PG_PENDING;
+        if (!is_alone())
+                return atomic_compare_exchange_strong_explicit(&c->last_pending, &pending, PG_PENDING_MOVING,
+                                                               memory_order_acq_rel, memory_order_relaxed);
+        atomic_store_explicit(&c->last_pending, PG_PENDING_MOVING, memory_order_relaxed);
+        return true;
+}
+
+static void insert(const struct pg_cell *c, uint64_t address)
+{
         if (is_full())
                 raise_level();
         if (!pg_live_is_hit(address, c->last_bytes, live_level()))
@@ -150,20 +161,68 @@ void live_settle(struct pg_cell *c)
         count_blocks(1);
 }
 
-void live_forget_newest(struct pg_cell *c)
+void live_settle(struct pg_cell *c)
 {
-        c->last_pending = 0;
-        leave_peak(c->last_node, c->last_peak, atomic_load_explicit(&c->last_address, memory_order_relaxed),
-                   c->last_bytes);
+        if (!start_moving(c))
+                return;
+        insert(c, atomic_load_explicit(&c->last_address, memory_order_relaxed));
+        atomic_store_explicit(&c->last_pending, PG_PENDING_NOT, memory_order_release);
 }
 
-void live_remove(uint64_t address, uint64_t bytes)
+void live_forget_newest(struct pg_cell *c)
+{
+        leave_peak(c->last_node, c->last_peak, atomic_load_explicit(&c->last_address, memory_order_relaxed),
+                   c->last_bytes);
+        atomic_store_explicit(&c->last_pending, PG_PENDING_NOT, memory_order_relaxed);
+}
+
+/* The thread that holds the block as its newest, and has not moved it into the table yet; NULL: none. */
+static struct pg_cell *find_holder(uint64_t address)
+{
+        for (uint32_t i = 1, n = cells_count(); i < n; i++) {
+                struct pg_cell *c = &agent.cells[i];
+                if (atomic_load_explicit(&c->last_pending, memory_order_acquire) != PG_PENDING_NOT &&
+                    atomic_load_explicit(&c->last_address, memory_order_relaxed) == address)
+                        return c;
+        }
+        return NULL;
+}
+
+/* Freed while it is another thread's newest. False: that thread is moving it into the table right now. */
+static bool take_from(struct pg_cell *c, uint64_t address)
+{
+        uint32_t node = c->last_node, peak = c->last_peak, pending = PG_PENDING;
+        uint64_t bytes = c->last_bytes;
+        if (!atomic_compare_exchange_strong_explicit(&c->last_pending, &pending, PG_PENDING_NOT, memory_order_acq_rel,
+                                                     memory_order_relaxed))
+                return false;
+        if (node < PG_NODES_MAX)
+                leave_peak(node, peak, address, bytes);
+        return true;
+}
+
+/* ---- a block that is in the table ---- */
+
+static bool remove_from_table(uint64_t address, uint64_t bytes)
 {
         struct pg_live_block *b = find(address);
         if (!b)
-                return;
+                return false;
         uint32_t node = atomic_load_explicit(&b->node, memory_order_acquire);
         uint32_t peak = atomic_load_explicit(&b->peak, memory_order_relaxed);
         if (take_out(b, address) && node < PG_NODES_MAX)
                 leave_peak(node, peak, address, bytes);
+        return true;
+}
+
+/* A block that is nowhere was never seen: it is older than the agent's table, or a fork's. A move takes some
+ * nanoseconds, unless its thread has to wait for a processor; nobody waits for that. */
+void live_remove(uint64_t address, uint64_t bytes)
+{
+        enum { TRIES = 1000 };
+        for (int i = 0; i < TRIES && !remove_from_table(address, bytes); i++) {
+                struct pg_cell *holder = find_holder(address);
+                if ((!holder && i > 0) || (holder && take_from(holder, address)))
+                        return;
+        }
 }

@@ -28,10 +28,15 @@ static inline struct pg_live_block *live_bucket(uint64_t address, uint32_t which
         return &agent.live_blocks[pg_live_bucket(address, agent.live_mask + 1, which) * PG_LIVE_BUCKET];
 }
 
+static inline uint32_t live_pending(const struct pg_cell *c)
+{
+        return atomic_load_explicit(&c->last_pending, memory_order_relaxed);
+}
+
 /* A block was given out. peak: the first peak that it is part of. */
 static inline void live_born(struct pg_cell *c, uint64_t address, uint64_t bytes, uint32_t node, uint32_t peak)
 {
-        if (__builtin_expect(c->last_pending != 0, 0))
+        if (__builtin_expect(live_pending(c) != PG_PENDING_NOT, 0))
                 live_settle(c);
         c->last_node = node;
         atomic_store_explicit(&c->last_address, address, memory_order_relaxed);
@@ -39,10 +44,8 @@ static inline void live_born(struct pg_cell *c, uint64_t address, uint64_t bytes
                 return;
         c->last_bytes = bytes;
         c->last_peak = peak;
-        c->last_pending = 1;
+        atomic_store_explicit(&c->last_pending, PG_PENDING, memory_order_release);
         __builtin_prefetch(live_bucket(address, 0), 1);
-        if (__builtin_expect(atomic_load_explicit(&agent.slot->multi, memory_order_relaxed), 0))
-                live_settle(c); // another thread may free it next
 }
 
 /* The newest block is freed as the thread's next event. */
@@ -50,7 +53,7 @@ static inline void live_dies_young(struct pg_cell *c, uint64_t address, uint64_t
 {
         _Atomic uint32_t *t = &agent.nodes[c->last_node].temporary;
         atomic_store_explicit(t, atomic_load_explicit(t, memory_order_relaxed) + 1, memory_order_relaxed);
-        if (c->last_pending)
+        if (live_pending(c) != PG_PENDING_NOT)
                 live_forget_newest(c);
         else if (agent.live_blocks && pg_live_is_hit(address, bytes, live_level()))
                 live_remove(address, bytes);
@@ -64,7 +67,7 @@ static inline void live_dies(struct pg_cell *c, uint64_t address, uint64_t bytes
                 live_dies_young(c, address, bytes);
                 return;
         }
-        if (__builtin_expect(c->last_pending != 0, 0))
+        if (__builtin_expect(live_pending(c) != PG_PENDING_NOT, 0))
                 live_settle(c);
         atomic_store_explicit(&c->last_address, 0, memory_order_relaxed);
         if (agent.live_blocks && pg_live_is_hit(address, bytes, live_level()))
