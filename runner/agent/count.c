@@ -58,19 +58,19 @@ static int64_t add_live(int64_t change)
                 atomic_fetch_add_explicit(&agent.slot->live_bytes, change, memory_order_relaxed) + change;
         int64_t peak = atomic_load_explicit(&agent.slot->peak_bytes, memory_order_relaxed);
         if (live > peak)
-                count_new_peak();
-        else if (change < 0)
-                atomic_store_explicit(&agent.slot->below, 1, memory_order_relaxed);
+                atomic_fetch_add_explicit(&agent.slot->peak, 1, memory_order_relaxed);
         return largest(&agent.slot->peak_bytes, live);
 }
 
-/* The solo cell's live bytes go into the slot's, once, by whoever comes first. */
+/* The solo cell's live bytes go into the slot's, once, by whoever comes first; its peak stays the one to exceed. */
 static void hand_over(struct pg_cell *c, int64_t net)
 {
         int64_t expected = PG_NOT_FLUSHED;
         if (atomic_compare_exchange_strong_explicit(&c->flushed_bytes, &expected, net, memory_order_acq_rel,
-                                                    memory_order_relaxed))
+                                                    memory_order_relaxed)) {
+                largest(&agent.slot->peak_bytes, (int64_t)agent.slot->inherited_bytes + c->solo_peak_bytes);
                 add_live(net);
+        }
 }
 
 /*

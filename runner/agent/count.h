@@ -68,7 +68,8 @@ static inline bool count_is_below(void)
         return atomic_load_explicit(&agent.slot->below, memory_order_relaxed);
 }
 
-/* A higher peak than ever; it has a number of its own when something was freed since the last one. */
+/* A higher peak than ever of the one thread that allocates; it has a number of its own when something was freed
+ * since the last one. */
 static inline void count_new_peak(void)
 {
         if (!count_is_below())
@@ -107,10 +108,15 @@ static inline uint32_t count_stack(struct pg_cell *c, uint64_t bytes, const uint
         return node;
 }
 
-/* The block that came into being by the last count_net. */
-static inline void count_born(struct pg_cell *c, void *p, uint64_t usable_bytes, uint32_t node)
+/* The block that came into being by the last count_net; before: count_peak() before that. Where several threads
+ * allocate, peaks are seen when a thread's slack is used up: a block is part of the one that it brought about, or of
+ * the next one. */
+static inline void count_born(struct pg_cell *c, void *p, uint64_t usable_bytes, uint32_t node, uint32_t before)
 {
-        live_born(c, (uint64_t)(uintptr_t)p, usable_bytes, node, count_peak() + count_is_below());
+        uint32_t peak = count_peak();
+        bool solo = atomic_load_explicit(&c->solo, memory_order_relaxed);
+        uint32_t first = solo ? peak + count_is_below() : peak + (peak == before);
+        live_born(c, (uint64_t)(uintptr_t)p, usable_bytes, node, first);
 }
 
 /* A block that was given out: bytes as asked for, frame the one of the interposed function. */
@@ -125,9 +131,10 @@ static inline __attribute__((always_inline)) void count_allocation(void *p, uint
         c->allocated_bytes += bytes;
         uint32_t node = count_stack(c, bytes, frame);
         uint64_t usable_bytes = real.usable_size(p);
+        uint32_t before = count_peak();
         count_net(c, (int64_t)usable_bytes);
         if (agent.nodes)
-                count_born(c, p, usable_bytes, node);
+                count_born(c, p, usable_bytes, node, before);
 }
 
 /* A block of the allocator that is about to be freed; p is not NULL. */

@@ -82,9 +82,10 @@ static inline __attribute__((always_inline)) void count_reallocation(void *q, si
         c->allocated_bytes += n;
         uint32_t node = count_stack(c, n, frame);
         uint64_t new_bytes = real.usable_size(q);
+        uint32_t before = count_peak();
         count_net(c, (int64_t)new_bytes - old_bytes);
         if (agent.nodes)
-                count_born(c, q, new_bytes, node);
+                count_born(c, q, new_bytes, node, before);
 }
 
 /* The old block leaves the table of live ones before the real function may give its address to another thread. */
@@ -100,7 +101,7 @@ static void return_to_table(void *p, int64_t bytes)
 {
         struct pg_cell *c = count_cell();
         if (c && agent.nodes)
-                count_born(c, p, (uint64_t)bytes, PG_NODE_OTHER);
+                count_born(c, p, (uint64_t)bytes, PG_NODE_OTHER, count_peak());
 }
 
 static inline __attribute__((always_inline)) void *reallocate(void *p, size_t n, const uint64_t *frame)
