@@ -22,7 +22,9 @@ struct fresh_frame {
         uint64_t pc, sp, bp;
         pg_place place;
         uint32_t hash; // of its path, when that is known
-        uint32_t words;
+        uint16_t words;
+        bool uses_bp;    // the caller's place depends on bp
+        bool reloads_bp; // the caller's bp is the last word that was read; else it is the same one
 };
 
 struct stack_store {
@@ -159,7 +161,7 @@ struct search {
 
 static inline bool same_frame(const struct stack_frame *f, const struct pg_regs *r)
 {
-        return f->sp == r->sp && f->pc == r->pc && f->bp == r->bp && !r->bp_lost && !r->exact;
+        return f->sp == r->sp && f->pc == r->pc && (!f->uses_bp || (f->bp == r->bp && !r->bp_lost)) && !r->exact;
 }
 
 /* Frames from the outermost inwards whose words hold; [0, kept) is what is asked for. */
@@ -201,6 +203,8 @@ static inline struct fresh_frame *add_fresh(struct search *w, uint64_t address, 
         f->bp = w->regs.bp;
         f->place = rules_place(address, owner);
         f->words = 0;
+        f->uses_bp = true;
+        f->reloads_bp = false;
         return f;
 }
 
@@ -225,9 +229,11 @@ static inline bool step_short(struct search *w)
         struct fresh_frame *f = add_fresh(w, address, rule & RULE_MODULE_MAX);
         uint64_t pc = read_word(w, cfa - 8);
         f->words = 1;
+        f->uses_bp = rule & RULE_FROM_BP;
         if (rule & RULE_SAVES_BP) {
                 w->regs.bp = read_word(w, saved);
                 f->words = 2;
+                f->reloads_bp = true;
         }
         w->regs.pc = pc;
         w->regs.sp = cfa;
@@ -307,30 +313,48 @@ static uint32_t bottom_of(struct search *w, uint32_t root, uint32_t *ret_hash)
         return trie_child(&w->store->trie, root, place, *ret_hash);
 }
 
+/*
+ * Appends a fresh frame to the kept ones; its words are the ones before *word, which moves on. Code without frame
+ * pointers has anything in bp: where no rule further out uses it, its word need not hold, and a frame is the same
+ * with any bp.
+ */
+static inline void keep_frame(struct stack_store *s, const struct fresh_frame *f, uint32_t node, uint32_t *word)
+{
+        const struct stack_frame *above = s->depth ? &s->frames[s->depth - 1] : NULL;
+        bool bp_matters = above && above->uses_bp;
+        uint32_t n_words = above ? above->words : 0, n = f->words - (f->reloads_bp && !bp_matters);
+        *word -= f->words;
+        for (uint32_t k = 0; k < n; k++)
+                s->words[n_words++] = s->fresh_words[*word + k];
+        s->frames[s->depth++] = (struct stack_frame){
+                .pc = f->pc,
+                .sp = f->sp,
+                .bp = f->bp,
+                .node = node,
+                .words = n_words,
+                .hash = f->hash,
+                .uses_bp = f->uses_bp || (!f->reloads_bp && bp_matters),
+        };
+}
+
 static uint32_t keep(struct search *w, uint32_t root)
 {
         struct stack_store *s = w->store;
         const struct stack_frame *above = w->kept ? &s->frames[w->kept - 1] : NULL;
-        uint32_t hash, node = above ? above->node : bottom_of(w, root, &hash);
-        uint32_t n_words = above ? above->words : 0, word = w->n_words, depth = w->kept;
-        bool fits = may_be_kept(w, n_words);
+        uint32_t hash, node = above ? above->node : bottom_of(w, root, &hash), word = w->n_words;
+        bool fits = may_be_kept(w, above ? above->words : 0);
         hash_fresh(w, above ? above->hash : hash);
+        s->depth = w->kept;
         for (uint32_t i = w->n_fresh; i-- > 0;) {
                 const struct fresh_frame *f = &s->fresh[i];
                 node = trie_child(&s->trie, node, f->place, f->hash);
-                if (!fits)
-                        continue;
-                word -= f->words;
-                for (uint32_t k = 0; k < f->words; k++)
-                        s->words[n_words++] = s->fresh_words[word + k];
-                s->frames[depth++] = (struct stack_frame){ f->pc, f->sp, f->bp, node, n_words, f->hash };
+                if (fits)
+                        keep_frame(s, f, node, &word);
         }
-        if (!fits || depth == 0) {
+        if (!fits || s->depth == 0)
                 keep_nothing(s);
-                return node;
-        }
-        s->depth = depth;
-        s->kept.top = s->bounds.own ? &s->frames[depth - 1] : &no_frame;
+        else
+                s->kept.top = s->bounds.own ? &s->frames[s->depth - 1] : &no_frame;
         return node;
 }
 

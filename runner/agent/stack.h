@@ -24,6 +24,7 @@ struct stack_frame {
         uint32_t node;
         uint32_t words; // how many words lie above, its own step's included
         uint32_t hash;  // of its path (trie.h)
+        uint32_t uses_bp; // 1: some rule from here outwards depends on bp; 0: any bp gives the same frames
 };
 
 struct stack_word {
@@ -80,7 +81,9 @@ static inline uint32_t stack_here(const uint64_t *frame)
 {
         struct stack_kept *k = stack_self;
         const struct stack_frame *f = k->top;
-        if (__builtin_expect(f->pc != frame[1] || f->sp != (uint64_t)(uintptr_t)(frame + 2) || f->bp != frame[0], 0) ||
+        if (__builtin_expect(f->pc != frame[1] || f->sp != (uint64_t)(uintptr_t)(frame + 2) ||
+                                     (f->uses_bp && f->bp != frame[0]),
+                             0) ||
             !stack_words_hold(k->words, f->words))
                 return stack_walk(frame, PG_NODE_ROOT);
         uint32_t node = f->node;
