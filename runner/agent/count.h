@@ -78,6 +78,13 @@ static inline void count_new_peak(void)
         atomic_store_explicit(&agent.slot->peak, count_peak() + 1, memory_order_relaxed);
 }
 
+/* Something is freed. */
+static inline void count_fall(void)
+{
+        if (!count_is_below())
+                atomic_store_explicit(&agent.slot->below, 1, memory_order_relaxed);
+}
+
 static inline void count_net(struct pg_cell *c, int64_t change)
 {
         int64_t net = atomic_load_explicit(&c->net_bytes, memory_order_relaxed) + change;
@@ -87,8 +94,8 @@ static inline void count_net(struct pg_cell *c, int64_t change)
                 if (net > c->solo_peak_bytes) {
                         c->solo_peak_bytes = net;
                         count_new_peak();
-                } else if (change < 0 && !count_is_below()) {
-                        atomic_store_explicit(&agent.slot->below, 1, memory_order_relaxed);
+                } else if (change < 0) {
+                        count_fall();
                 }
                 return;
         }

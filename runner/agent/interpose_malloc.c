@@ -88,12 +88,15 @@ static inline __attribute__((always_inline)) void count_reallocation(void *q, si
                 count_born(c, q, new_bytes, node, before);
 }
 
-/* The old block leaves the table of live ones before the real function may give its address to another thread. */
+/* The old block leaves the table of live ones before the real function may give its address to another thread. It was
+ * part of the peaks so far, and of no higher one even if the new block makes one. */
 static void leave_table(void *p, int64_t bytes)
 {
         struct pg_cell *c = count_cell();
-        if (c && agent.nodes)
-                live_dies(c, (uint64_t)(uintptr_t)p, (uint64_t)bytes);
+        if (!c || !agent.nodes)
+                return;
+        live_dies(c, (uint64_t)(uintptr_t)p, (uint64_t)bytes);
+        count_fall();
 }
 
 /* realloc failed and the block lives on; whose it was is not known any more. */
