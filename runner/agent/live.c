@@ -4,9 +4,9 @@
  * lives at the end.
  *
  * Neighbours in the heap have neighbouring buckets. Places are
- * claimed and given back by atomic operations on the address, so any thread may free any block. When the table
- * fills up the level rises, and who raised it takes out what is in the sample no more; a block that slips in
- * meanwhile is seen by the reader to be none.
+ * claimed and given back by atomic operations on the address, so any thread may free any block. A block has its
+ * address when all else of it is there. When the table fills up the level rises, and who raised it takes out what is
+ * in the sample no more; a thread that put a block in meanwhile sees the new level and does it itself.
  */
 #include "runner/agent/live.h"
 
@@ -79,19 +79,20 @@ static struct pg_live_block *find(uint64_t address)
         for (uint32_t which = 0; which < PG_LIVE_CHOICES; which++) {
                 struct pg_live_block *b = live_bucket(address, which);
                 for (uint32_t i = 0; i < PG_LIVE_BUCKET; i++)
-                        if (atomic_load_explicit(&b[i].address, memory_order_relaxed) == address)
+                        if (atomic_load_explicit(&b[i].address, memory_order_acquire) == address)
                                 return &b[i];
         }
         return NULL;
 }
 
+/* A place for a block at address, PG_LIVE_CLAIMED: to be filled, and then given its address. */
 static struct pg_live_block *claim(uint64_t address)
 {
         for (uint32_t which = 0; which < PG_LIVE_CHOICES; which++) {
                 struct pg_live_block *b = live_bucket(address, which);
                 for (uint32_t i = 0; i < PG_LIVE_BUCKET; i++)
                         if (atomic_load_explicit(&b[i].address, memory_order_relaxed) == 0 &&
-                            exchange(&b[i], 0, address))
+                            exchange(&b[i], 0, PG_LIVE_CLAIMED))
                                 return &b[i];
         }
         return NULL;
@@ -126,7 +127,7 @@ static void raise_level(void)
                 struct pg_live_block *b = &agent.live_blocks[i];
                 uint64_t address = atomic_load_explicit(&b->address, memory_order_acquire);
                 uint64_t bytes = atomic_load_explicit(&b->bytes, memory_order_relaxed);
-                if (address && !pg_live_is_hit(address, bytes, level + 1))
+                if (address && address != PG_LIVE_CLAIMED && !pg_live_is_hit(address, bytes, level + 1))
                         take_out(b, address);
         }
 }
@@ -148,7 +149,8 @@ static void insert(const struct pg_cell *c, uint64_t address)
 {
         if (is_full())
                 raise_level();
-        if (!pg_live_is_hit(address, c->last_bytes, live_level()))
+        uint32_t level = live_level();
+        if (!pg_live_is_hit(address, c->last_bytes, level))
                 return;
         struct pg_live_block *b = claim(address);
         if (!b) {
@@ -157,8 +159,11 @@ static void insert(const struct pg_cell *c, uint64_t address)
         }
         atomic_store_explicit(&b->bytes, c->last_bytes, memory_order_relaxed);
         atomic_store_explicit(&b->peak, c->last_peak, memory_order_relaxed);
-        atomic_store_explicit(&b->node, c->last_node, memory_order_release);
-        count_blocks(1);
+        atomic_store_explicit(&b->node, c->last_node, memory_order_relaxed);
+        atomic_store_explicit(&b->address, address, memory_order_release);
+        count_blocks(1); // also the barrier between the block that is to be seen and the level that is looked at
+        if (__builtin_expect(live_level() != level, 0) && !pg_live_is_hit(address, c->last_bytes, live_level()))
+                take_out(b, address);
 }
 
 void live_settle(struct pg_cell *c)
@@ -196,8 +201,7 @@ static bool take_from(struct pg_cell *c, uint64_t address)
         if (!atomic_compare_exchange_strong_explicit(&c->last_pending, &pending, PG_PENDING_NOT, memory_order_acq_rel,
                                                      memory_order_relaxed))
                 return false;
-        if (node < PG_NODES_MAX)
-                leave_peak(node, peak, address, bytes);
+        leave_peak(node, peak, address, bytes);
         return true;
 }
 
@@ -208,9 +212,9 @@ static bool remove_from_table(uint64_t address, uint64_t bytes)
         struct pg_live_block *b = find(address);
         if (!b)
                 return false;
-        uint32_t node = atomic_load_explicit(&b->node, memory_order_acquire);
+        uint32_t node = atomic_load_explicit(&b->node, memory_order_relaxed);
         uint32_t peak = atomic_load_explicit(&b->peak, memory_order_relaxed);
-        if (take_out(b, address) && node < PG_NODES_MAX)
+        if (take_out(b, address))
                 leave_peak(node, peak, address, bytes);
         return true;
 }

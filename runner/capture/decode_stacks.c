@@ -183,7 +183,7 @@ static void read_live(struct stacks *s)
                 if (!pg_reader_fetch(s->r, PG_OFFSET_LIVE_BLOCKS + at * sizeof(*batch), batch, n * sizeof(*batch)))
                         return;
                 for (uint32_t i = 0; i < n; i++)
-                        if (batch[i].address)
+                        if (batch[i].address && batch[i].address != PG_LIVE_CLAIMED)
                                 add_live(s, batch[i].address, batch[i].bytes, batch[i].node, batch[i].peak);
         }
 }

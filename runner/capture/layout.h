@@ -48,6 +48,7 @@ enum {
         PG_LIVE_CHOICES = 8,    // buckets that a block may be in
         PG_LIVE_SAMPLED_BLOCKS = 1 << 18, // places in the table of live blocks
         PG_LIVE_EXACT_BLOCKS = 1 << 24,
+        PG_LIVE_CLAIMED = 1, // no block's address
         PG_JOURNAL_MAX = 4096, // programs that were started; more are only counted
         PG_JOURNAL_PATH = 488,
         PG_STOPS_MAX = 16,
@@ -249,7 +250,7 @@ struct pg_node_peak {
 
 /* A live block, in one of the buckets of the table that its address leads to (pg_live_bucket). */
 struct pg_live_block {
-        _Atomic uint64_t address; // 0: nothing here
+        _Atomic uint64_t address; // 0: nothing here; PG_LIVE_CLAIMED: being filled; else the rest is complete
         _Atomic uint64_t bytes;   // usable size
         _Atomic uint32_t node;
         _Atomic uint32_t peak; // the first peak that it is part of
