@@ -12,7 +12,7 @@
 
 #include "runner/agent/cells.h"
 
-enum { FULL_EIGHTHS = 5 };
+enum { FULL_EIGHTHS = 5, CROWDED_EIGHTHS = 6 };
 
 /* While one thread allocates, what other threads must see in one piece can be done in two. */
 static bool is_alone(void)
@@ -109,10 +109,31 @@ static bool take_out(struct pg_live_block *b, uint64_t address)
 
 /* ---- the level ---- */
 
-static bool is_full(void)
+static inline bool is_fuller_than(uint32_t eighths)
 {
         uint32_t places = (agent.live_mask + 1) * PG_LIVE_BUCKET;
-        return atomic_load_explicit(&agent.slot->live_blocks, memory_order_relaxed) > places / 8 * FULL_EIGHTHS;
+        return atomic_load_explicit(&agent.slot->live_blocks, memory_order_relaxed) > places / 8 * eighths;
+}
+
+/* While one thread makes room the table stays full for the others: they have to go up once more only when blocks would
+ * get lost. */
+static inline bool is_full(void)
+{
+        return is_fuller_than(FULL_EIGHTHS) &&
+               (!atomic_load_explicit(&agent.slot->live_sweeping, memory_order_relaxed) ||
+                is_fuller_than(CROWDED_EIGHTHS));
+}
+
+/* Blocks that are not in the sample of that level. */
+static void take_out_others(uint32_t level)
+{
+        for (size_t i = 0, n = ((size_t)agent.live_mask + 1) * PG_LIVE_BUCKET; i < n; i++) {
+                struct pg_live_block *b = &agent.live_blocks[i];
+                uint64_t address = atomic_load_explicit(&b->address, memory_order_acquire);
+                uint64_t bytes = atomic_load_explicit(&b->bytes, memory_order_relaxed);
+                if (address && address != PG_LIVE_CLAIMED && !pg_live_is_hit(address, bytes, level))
+                        take_out(b, address);
+        }
 }
 
 /* One level up. O(table), which then takes some three quarters of a table of new blocks to fill again. */
@@ -123,13 +144,9 @@ static void raise_level(void)
             !atomic_compare_exchange_strong_explicit(&agent.slot->live_level, &level, level + 1, memory_order_acq_rel,
                                                      memory_order_relaxed))
                 return;
-        for (size_t i = 0, n = ((size_t)agent.live_mask + 1) * PG_LIVE_BUCKET; i < n; i++) {
-                struct pg_live_block *b = &agent.live_blocks[i];
-                uint64_t address = atomic_load_explicit(&b->address, memory_order_acquire);
-                uint64_t bytes = atomic_load_explicit(&b->bytes, memory_order_relaxed);
-                if (address && address != PG_LIVE_CLAIMED && !pg_live_is_hit(address, bytes, level + 1))
-                        take_out(b, address);
-        }
+        atomic_store_explicit(&agent.slot->live_sweeping, 1, memory_order_relaxed);
+        take_out_others(level + 1);
+        atomic_store_explicit(&agent.slot->live_sweeping, 0, memory_order_relaxed);
 }
 
 /* ---- the newest block of a thread, before it is in the table ---- */

@@ -133,6 +133,7 @@ struct pg_slot {
         _Atomic uint32_t live_blocks;        // in the table
         _Atomic uint32_t live_level;         // which blocks are in the table (pg_live_is_hit); 0: all
         _Atomic uint64_t live_lost;          // blocks that found their buckets full
+        _Atomic uint32_t live_sweeping;      // 1: a thread takes out what is in the sample no more
 
         /* Sampling. */
         _Atomic uint64_t lost_samples;   // the thread had no cell
