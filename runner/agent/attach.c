@@ -176,13 +176,15 @@ static void use_slot(unsigned char *base)
         agent.journal = (struct pg_started *)(base + PG_OFFSET_JOURNAL);
 }
 
+enum { LEAST_ENTRIES = 4096 };
+
 /* How many nodes or blocks to map. Address space is the target's: of a limited one a small part will do. */
 static uint32_t affordable(uint32_t wanted)
 {
-        enum { PART = 64, BYTES_EACH = 64, LEAST = 4096 };
+        enum { PART = 64, BYTES_EACH = 64 };
         struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
         raw_call(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit, 0, 0);
-        while (wanted > LEAST && limit.rlim_cur != RLIM_INFINITY &&
+        while (wanted > LEAST_ENTRIES && limit.rlim_cur != RLIM_INFINITY &&
                (uint64_t)wanted * BYTES_EACH > limit.rlim_cur / PART)
                 wanted /= 2;
         return wanted;
@@ -194,19 +196,25 @@ static void unmap_part(void *p, size_t size)
                 raw_unmap(p, size);
 }
 
-static void map_stacks(int fd, uint32_t index)
+/* As many as there is room for; NULL: not even a few. */
+static struct pg_node *map_nodes(int fd, uint32_t index, uint32_t *ret_n)
 {
-        uint32_t n = affordable(PG_NODES_MAX);
-        agent.nodes = map_part(fd, index, PG_OFFSET_NODES, n * sizeof(struct pg_node));
-        if (agent.nodes)
-                agent.slot->nodes_limit = n;
+        for (uint32_t n = affordable(PG_NODES_MAX); n >= LEAST_ENTRIES; n /= 2) {
+                struct pg_node *nodes = map_part(fd, index, PG_OFFSET_NODES, n * sizeof(*nodes));
+                if (nodes) {
+                        *ret_n = n;
+                        return nodes;
+                }
+        }
+        return NULL;
 }
 
 /* All or nothing: the parts are worth nothing alone. */
 static void map_live(int fd, uint32_t index)
 {
         uint32_t live = agent.header->live, n_nodes = agent.slot->nodes_limit;
-        if (agent.header->mode != PG_MODE_COUNT || live == PG_LIVE_OFF || !agent.nodes)
+        agent.live_blocks = NULL;
+        if (agent.header->mode != PG_MODE_COUNT || live == PG_LIVE_OFF)
                 return;
         uint32_t n = affordable(live == PG_LIVE_EXACT ? PG_LIVE_EXACT_BLOCKS : PG_LIVE_SAMPLED_BLOCKS);
         void *peaks = map_part(fd, index, PG_OFFSET_PEAKS, n_nodes * sizeof(struct pg_node_peak));
@@ -224,8 +232,6 @@ static void map_live(int fd, uint32_t index)
 
 static void fill_nodes(void)
 {
-        if (!agent.nodes)
-                return;
         for (uint32_t i = 1; i < PG_NODE_FIRST; i++)
                 atomic_store_explicit(&agent.nodes[i].place, PG_PLACE(PG_MODULE_NONE, i), memory_order_relaxed);
         atomic_store_explicit(&agent.slot->n_nodes, PG_NODE_CHUNK, memory_order_relaxed);
@@ -256,23 +262,35 @@ static void inherit_modules(const struct pg_module *parent, uint32_t n)
         atomic_store_explicit(&agent.slot->n_modules, n, memory_order_relaxed);
 }
 
+/* Without its nodes a slot is of no use. */
+static unsigned char *map_slot(int fd, uint32_t index, struct pg_node **ret_nodes, uint32_t *ret_n_nodes)
+{
+        unsigned char *base = map_part(fd, index, 0, PG_OFFSET_NODES);
+        struct pg_node *nodes = base ? map_nodes(fd, index, ret_n_nodes) : NULL;
+        if (!nodes) {
+                unmap_part(base, PG_OFFSET_NODES);
+                atomic_fetch_add_explicit(&agent.header->attach_failures, 1, memory_order_relaxed);
+                return NULL;
+        }
+        *ret_nodes = nodes;
+        return base;
+}
+
 static bool take_slot(int fd, bool forked, int64_t inherited)
 {
-        uint32_t index;
+        uint32_t index, n_nodes;
+        struct pg_node *nodes;
         if (!claim_index(&index))
                 return false;
-        unsigned char *base = map_part(fd, index, 0, PG_OFFSET_NODES);
-        if (!base) {
-                atomic_fetch_add_explicit(&agent.header->attach_failures, 1, memory_order_relaxed);
+        unsigned char *base = map_slot(fd, index, &nodes, &n_nodes);
+        if (!base)
                 return false;
-        }
         const struct pg_module *modules = agent.modules;
         uint32_t n_modules = forked ? atomic_load_explicit(&agent.slot->n_modules, memory_order_relaxed) : 0;
         use_slot(base);
         inherit_modules(modules, n_modules);
-        agent.nodes = NULL;
-        agent.live_blocks = NULL;
-        map_stacks(fd, index);
+        agent.nodes = nodes;
+        agent.slot->nodes_limit = n_nodes;
         map_live(fd, index);
         agent.pid = raw_getpid();
         agent.borrowed = false;

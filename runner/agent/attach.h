@@ -38,8 +38,8 @@ struct agent_process {
         struct pg_module *modules;
         struct pg_cell *cells;
         struct pg_started *journal;
-        struct pg_node *nodes;           // NULL when they could not be mapped
-        struct pg_node_peak *peaks;      // by node; counting only, as the rest
+        struct pg_node *nodes;
+        struct pg_node_peak *peaks;        // by node; of use with live_blocks only
         struct pg_live_block *live_blocks; // NULL: live bytes are not attributed
         uint32_t live_mask;                // buckets - 1
         char value[AGENT_VALUE_MAX];  // of PERFGATE_AGENT

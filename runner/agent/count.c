@@ -213,7 +213,7 @@ static void count_shared(const struct event *e)
         atomic_fetch_add_explicit(&c->net_bytes, e->net, memory_order_relaxed);
         add_live(e->net);
         count_self.shared_counts++;
-        if (e->allocations && agent.nodes)
+        if (e->allocations)
                 stack_count(PG_NODE_OTHER, e->allocations, e->bytes);
 }
 
@@ -304,7 +304,7 @@ void count_start(void)
         c->allocated_bytes = early.bytes;
         c->frees = early.frees;
         c->solo_peak_bytes = early.peak;
-        if (agent.nodes && early.allocations)
+        if (early.allocations)
                 stack_count(PG_NODE_OTHER, early.allocations, early.bytes);
         atomic_store_explicit(&c->net_bytes, early.net, memory_order_relaxed);
 }

@@ -140,8 +140,7 @@ static inline __attribute__((always_inline)) void count_allocation(void *p, uint
         uint64_t usable_bytes = real.usable_size(p);
         uint32_t before = count_peak();
         count_net(c, (int64_t)usable_bytes);
-        if (agent.nodes)
-                count_born(c, p, usable_bytes, node, before);
+        count_born(c, p, usable_bytes, node, before);
 }
 
 /* A block of the allocator that is about to be freed; p is not NULL. */
@@ -154,8 +153,7 @@ static inline __attribute__((always_inline)) void count_free(void *p)
         }
         uint64_t bytes = real.usable_size(p);
         c->frees++;
-        if (agent.nodes)
-                live_dies(c, (uint64_t)(uintptr_t)p, bytes);
+        live_dies(c, (uint64_t)(uintptr_t)p, bytes);
         count_net(c, -(int64_t)bytes);
 }
 
@@ -204,8 +202,7 @@ static inline void count_freed(void *p, int64_t bytes)
                 return;
         }
         c->frees++;
-        if (agent.nodes)
-                live_dies(c, (uint64_t)(uintptr_t)p, (uint64_t)bytes);
+        live_dies(c, (uint64_t)(uintptr_t)p, (uint64_t)bytes);
         count_net(c, -bytes);
 }
 

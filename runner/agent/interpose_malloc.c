@@ -84,8 +84,7 @@ static inline __attribute__((always_inline)) void count_reallocation(void *q, si
         uint64_t new_bytes = real.usable_size(q);
         uint32_t before = count_peak();
         count_net(c, (int64_t)new_bytes - old_bytes);
-        if (agent.nodes)
-                count_born(c, q, new_bytes, node, before);
+        count_born(c, q, new_bytes, node, before);
 }
 
 /* The old block leaves the table of live ones before the real function may give its address to another thread. It was
@@ -93,7 +92,7 @@ static inline __attribute__((always_inline)) void count_reallocation(void *q, si
 static void leave_table(void *p, int64_t bytes)
 {
         struct pg_cell *c = count_cell();
-        if (!c || !agent.nodes)
+        if (!c)
                 return;
         live_dies(c, (uint64_t)(uintptr_t)p, (uint64_t)bytes);
         count_fall();
@@ -103,7 +102,7 @@ static void leave_table(void *p, int64_t bytes)
 static void return_to_table(void *p, int64_t bytes)
 {
         struct pg_cell *c = count_cell();
-        if (c && agent.nodes)
+        if (c)
                 count_born(c, p, (uint64_t)bytes, PG_NODE_OTHER, count_peak());
 }
 

@@ -53,11 +53,6 @@ static void count(_Atomic uint32_t *counter)
 
 static void record(const ucontext_t *context, uint64_t weight_ns)
 {
-        if (!agent.nodes) {
-                atomic_fetch_add_explicit(&agent.slot->lost_samples, 1, memory_order_relaxed);
-                atomic_fetch_add_explicit(&agent.slot->lost_weight_ns, weight_ns, memory_order_relaxed);
-                return;
-        }
         stack_count(stack_of_context((const uint64_t *)context->uc_mcontext.gregs), 1, weight_ns);
 }
 

@@ -80,7 +80,7 @@ static struct stack_store *store_of(size_t cell)
 
 void stack_adopt(const struct pg_cell *c)
 {
-        struct stack_store *s = c && agent.nodes ? store_of((size_t)(c - agent.cells)) : NULL;
+        struct stack_store *s = c ? store_of((size_t)(c - agent.cells)) : NULL;
         stack_self = s ? &s->kept : &nothing_kept;
         if (!s)
                 return;

@@ -214,8 +214,6 @@ static void read_samples(struct pg_reader *r, const struct pg_slot *s, struct pg
                 p->sample_count += p->nodes[i].count;
                 p->sample_weight_ns += p->nodes[i].amount;
         }
-        p->lost_samples = s->lost_samples;
-        p->lost_weight_ns = s->lost_weight_ns;
         p->threads_armed = s->threads_armed;
         p->threads_unarmed = s->threads_unarmed;
         p->threads_task_clock = s->threads_task_clock;

@@ -136,8 +136,6 @@ struct pg_slot {
         _Atomic uint32_t live_sweeping;      // 1: a thread takes out what is in the sample no more
 
         /* Sampling. */
-        _Atomic uint64_t lost_samples;   // the thread had no cell
-        _Atomic uint64_t lost_weight_ns; // their weight
         _Atomic uint32_t threads_armed, threads_unarmed;
         _Atomic uint32_t threads_task_clock; // of the armed: by a task-clock event, the others by a CPU timer
         _Atomic uint32_t signal_taken_away;  // the target replaced our handler

@@ -159,6 +159,17 @@ static void a_child_without_a_free_descriptor_counts(void **state)
 
 /* The child starts with the parent's 1 MB (its peak), and leaks nothing by freeing it: its own balance is
  * what it allocated less what it freed. */
+/* Where there is no room for a slot of its own its allocations are in its parent's. */
+static void a_child_without_room_for_a_slot_counts(void **state)
+{
+        (void)state;
+        const char *const argv[] = { target("alloc_tree"), "squeezed", "COUNT", NULL };
+        struct difference d = difference_of(argv, "1000", 0, NULL);
+        assert_int_equal(d.allocations, 32 * ROUNDS);
+        assert_int_equal(d.frees, 32 * ROUNDS);
+        assert_int_equal(d.live, 0);
+}
+
 static void a_forked_child_inherits_live_heap(void **state)
 {
         (void)state;
@@ -188,6 +199,7 @@ int main(void)
                 cmocka_unit_test(a_shell_without_the_variables_is_a_gap),
                 cmocka_unit_test(a_set_user_id_child_is_a_gap),
                 cmocka_unit_test(a_child_without_a_free_descriptor_counts),
+                cmocka_unit_test(a_child_without_room_for_a_slot_counts),
                 cmocka_unit_test(a_forked_child_inherits_live_heap),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
