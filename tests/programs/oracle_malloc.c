@@ -122,7 +122,7 @@ static void read_theirs(const void *caller, struct verdict_stack *ret)
         unw_context_t context;
         unw_cursor_t cursor;
         unw_word_t ip;
-        bool found = false, exact = false;
+        bool found = false;
         int more = 1;
         *ret = (struct verdict_stack){ .n = 0 };
         unw_getcontext(&context);
@@ -132,10 +132,9 @@ static void read_theirs(const void *caller, struct verdict_stack *ret)
                         break;
                 found = found || ip == (uint64_t)(uintptr_t)caller;
                 if (found) {
-                        ret->exact[ret->n] = exact;
+                        ret->exact[ret->n] = unw_is_signal_frame(&cursor) > 0; // of the frame that a signal interrupted
                         ret->address[ret->n++] = ip;
                 }
-                exact = unw_is_signal_frame(&cursor) > 0;
         }
         ret->complete = more == 0;
 }

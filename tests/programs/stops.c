@@ -103,7 +103,6 @@ static bool walk_theirs(struct session *s, const struct image *image, pid_t tid)
         unw_cursor_t cursor;
         unw_word_t ip;
         void *upt = _UPT_create(tid);
-        bool exact = true;
         int more = upt && unw_init_remote(&cursor, image->theirs, upt) == 0;
         if (!more)
                 return false;
@@ -111,9 +110,8 @@ static bool walk_theirs(struct session *s, const struct image *image, pid_t tid)
         for (; more > 0 && s->theirs.n < VERDICT_FRAMES; more = unw_step(&cursor)) {
                 if (unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0)
                         break;
-                s->theirs.exact[s->theirs.n] = exact;
+                s->theirs.exact[s->theirs.n] = s->theirs.n == 0 || unw_is_signal_frame(&cursor) > 0;
                 s->theirs.address[s->theirs.n++] = ip;
-                exact = unw_is_signal_frame(&cursor) > 0;
         }
         s->theirs.complete = more == 0;
         _UPT_destroy(upt);

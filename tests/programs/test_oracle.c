@@ -8,10 +8,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "tests/agent/harness.h"
+#include "tests/programs/oracle_run.h"
 #include "tests/programs/programs.h"
 #include "tests/programs/stops.h"
 #include "tests/programs/verdict.h"
@@ -89,46 +87,23 @@ static void check_sums(const char *name, const struct verdict_sums *s, uint64_t 
 
 /* ---- allocations ---- */
 
-enum { ALLOCATIONS_MIN = 500 };
+enum { EVERY = 31, ALLOCATIONS_MIN = 500 };
 
-
-static char oracle_file[] = "/tmp/perfgate-oracle-XXXXXX";
-
-static void preload_oracle(void)
-{
-        char list[4096];
-        snprintf(list, sizeof(list), "%s:%s", PG_BUILD_DIR "/tests/oracle_malloc.so", getenv("LD_PRELOAD"));
-        setenv("LD_PRELOAD", list, 1);
-        setenv("ORACLE_FILE", oracle_file, 1);
-        setenv("ORACLE_EVERY", "31", 1);
-}
-
-static struct verdict_sums *map_sums(void)
-{
-        int fd = mkstemp(oracle_file);
-        assert_true(fd >= 0 && ftruncate(fd, sizeof(struct verdict_sums)) == 0);
-        void *p = mmap(NULL, sizeof(struct verdict_sums), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        close(fd);
-        assert_true(p != MAP_FAILED);
-        return p;
-}
 
 static void stacks_of_allocations_are_libunwinds(void **state)
 {
         (void)state;
-        struct verdict_sums *sums = map_sums();
+        struct verdict_sums *sums = oracle_set_up();
         print_head("allocations");
         for (size_t i = 0; i < n_programs; i++) {
                 struct counted c;
-                memset(sums, 0, sizeof(*sums));
-                run_counted(programs[i].argv, preload_oracle, &c);
+                oracle_run(programs[i].argv, EVERY, 0, sums, &c);
                 print_sums(programs[i].name, "", sums);
                 check_sums(programs[i].name, sums, ALLOCATIONS_MIN);
                 assert_int_equal(c.exit_status, 0);
                 counted_free(&c);
         }
-        munmap(sums, sizeof(*sums));
-        unlink(oracle_file);
+        oracle_tear_down(sums);
 }
 
 /* ---- CPU ---- */
