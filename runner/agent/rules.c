@@ -26,6 +26,11 @@ static pg_rule chain_rule(void)
 
 /* A file whose segments are not mapped as one piece (a large program at a fixed address) has a range for each;
  * the unwind information is then in another one than the code. */
+static pg_rule outermost_rule(void)
+{
+        return pg_rule_pack((struct pg_rule_parts){ .cfa = PG_CFA_SP, .cfa_offset = 8, .ra = PG_RA_UNDEFINED });
+}
+
 static pg_rule rule_of_module(const struct dl_find_object *code, uint64_t address)
 {
         struct dl_find_object o;
@@ -45,11 +50,20 @@ static bool has_no_cfi(pg_rule rule)
         return pg_rule_cfa(rule) == PG_CFA_STOP && pg_rule_why(rule) == PG_STOP_NO_CFI;
 }
 
-static pg_rule rule_without_cfi(uint64_t address)
+/* A return address that is a function's first instruction, behind a gap: nobody called from there, it was laid at the
+ * end of the stack when that was made (__start_context of glibc). The gap is padding: no code that ends with ret. */
+static bool is_laid_by_hand(const struct dl_find_object *o, uint64_t address)
 {
-        return pg_cfi_is_signal_return((const uint8_t *)(uintptr_t)address, 9)
-                       ? pg_rule_pack((struct pg_rule_parts){ .cfa = PG_CFA_SIGNAL })
-                       : chain_rule();
+        const uint8_t ret = 0xc3;
+        return address + 1 < (uintptr_t)o->dlfo_map_end && *(const uint8_t *)(uintptr_t)address != ret &&
+               !has_no_cfi(rule_of_module(o, address + 1));
+}
+
+static pg_rule rule_without_cfi(const struct dl_find_object *o, uint64_t address)
+{
+        if (pg_cfi_is_signal_return((const uint8_t *)(uintptr_t)address, 9))
+                return pg_rule_pack((struct pg_rule_parts){ .cfa = PG_CFA_SIGNAL });
+        return is_laid_by_hand(o, address) ? outermost_rule() : chain_rule();
 }
 
 /* In no module: generated code, or no code at all. While an exception lands, libgcc has overwritten what its own frame
@@ -67,7 +81,7 @@ static pg_rule find(void *unused, uint64_t address)
         if (_dl_find_object((void *)(uintptr_t)address, &o) != 0)
                 return rule_without_module(address);
         pg_rule rule = rule_of_module(&o, address);
-        return pg_rule_with_owner(has_no_cfi(rule) ? rule_without_cfi(address) : rule, agent_module(&o));
+        return pg_rule_with_owner(has_no_cfi(rule) ? rule_without_cfi(&o, address) : rule, agent_module(&o));
 }
 
 static bool switch_stack(void *unused, uint64_t sp, struct pg_stack *s)
