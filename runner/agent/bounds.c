@@ -35,11 +35,16 @@ bool bounds_readable(uint64_t from, uint64_t to)
         return true;
 }
 
+/* The kernel kept other mappings that far away by the limit at the program's start; the program may have raised it
+ * since. Asked for the first time in the constructor. */
 static uint64_t main_stack_from(uint64_t end)
 {
+        static uint64_t from;
         struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+        if (from)
+                return from;
         raw_call(SYS_prlimit64, 0, RLIMIT_STACK, 0, (long)&limit, 0, 0);
-        return end - (limit.rlim_cur < main_stack_max ? limit.rlim_cur : main_stack_max);
+        return from = end - (limit.rlim_cur < main_stack_max ? limit.rlim_cur : main_stack_max);
 }
 
 void bounds_start(struct bounds *b)
