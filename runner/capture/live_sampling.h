@@ -34,22 +34,29 @@ static inline uint64_t pg_live_interval(uint32_t level)
         return level ? 1ull << pg_live_window_bits(level) : 0;
 }
 
-/* Four bits for a window of an even level: which sixteenth of it has the mark. Odd levels use the lower two, which
- * are those of the window's quarter with the mark. */
-static inline uint64_t pg_live_sixteenth(uint64_t window, uint32_t even_level)
+/* A hash of a window of an even level: bits 60-63 say which sixteenth of it has the mark. */
+static inline uint64_t pg_live_hash(uint64_t window, uint32_t even_level)
 {
         uint64_t h = (window ^ (uint64_t)even_level << 56) * 0xd6e8feb86659fd93ull;
-        return (h ^ h >> 32) * 0xd6e8feb86659fd93ull >> 60;
+        return (h ^ h >> 32) * 0xd6e8feb86659fd93ull;
+}
+
+/* Which quarter of a window of an odd level has the mark, by the hash of the window around it: where that one has its
+ * mark, or by two bits of its own, because a block across two windows takes their marks to be independent. */
+static inline uint64_t pg_live_quarter(uint64_t window, uint32_t odd_level)
+{
+        uint64_t h = pg_live_hash(window >> PG_LIVE_STEP_BITS, odd_level + 1), which = window & 3;
+        return (h >> (which == h >> 62 ? 60 : 52 + 2 * which)) & 3;
 }
 
 /* Narrows *window, of *level > 0, to the part of it that has the mark, by one hash. */
 static inline void pg_live_narrow(uint64_t *window, uint32_t *level)
 {
         if (*level & 1) {
-                *window = *window << PG_LIVE_STEP_BITS | (pg_live_sixteenth(*window >> 2, *level + 1) & 3);
+                *window = *window << PG_LIVE_STEP_BITS | pg_live_quarter(*window, *level);
                 *level -= 1;
         } else {
-                *window = *window << 2 * PG_LIVE_STEP_BITS | pg_live_sixteenth(*window, *level);
+                *window = *window << 2 * PG_LIVE_STEP_BITS | pg_live_hash(*window, *level) >> 60;
                 *level -= 2;
         }
 }
