@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * chance.h - random numbers and the two functions that Poisson sampling over bytes needs, without libm.
+ * chance.h - random numbers and Poisson sampling over bytes, without libm.
  */
 #ifndef PG_AGENT_CHANCE_H
 #define PG_AGENT_CHANCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Next state and value: splitmix64 (Steele, Lea, Flood 2014). */
@@ -22,7 +23,7 @@ static inline double chance_unit(uint64_t *state)
         return (double)((chance_next(state) >> 11) + 1) * 0x1p-53;
 }
 
-/* exp(-x) for x >= 0, relative error below 1e-9: by squaring a short series. */
+/* exp(-x) for x >= 0, relative error below 1e-8: by squaring a short series. */
 static inline double chance_exp_minus(double x)
 {
         if (x > 40)
@@ -51,6 +52,24 @@ static inline double chance_minus_log(double u)
         const double z = (u - 1) / (u + 1), q = z * z;
         return halvings * 0.69314718055994531 -
                2 * z * (1 + q * (1. / 3 + q * (1. / 5 + q * (1. / 7 + q * (1. / 9 + q / 11)))));
+}
+
+/* Points lie in the stream of bytes at distances from an exponential distribution; until_bytes is what is left to the
+ * next one. */
+static inline int64_t chance_distance(double mean_bytes, uint64_t *state)
+{
+        return (int64_t)(mean_bytes * chance_minus_log(chance_unit(state)));
+}
+
+/* The next so many bytes: whether a point lies among them. It does with probability chance_hit(bytes / mean_bytes),
+ * whatever came before; weighted by the inverse, sums over those that are hit are unbiased. */
+static inline bool chance_passes(int64_t *until_bytes, uint64_t bytes, double mean_bytes, uint64_t *state)
+{
+        *until_bytes -= (int64_t)bytes;
+        if (*until_bytes >= 0)
+                return false;
+        *until_bytes = chance_distance(mean_bytes, state);
+        return true;
 }
 
 #endif

@@ -132,11 +132,7 @@ void count_forget_addresses(void)
 __attribute__((noinline)) uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes, const uint64_t *frame)
 {
         double mean = (double)agent.header->stack_interval_bytes;
-        c->stack_until_bytes -= (int64_t)bytes;
-        if (c->stack_until_bytes >= 0)
-                return 0;
-        c->stack_until_bytes = (int64_t)(mean * chance_minus_log(chance_unit(&c->random)));
-        if (bytes == 0)
+        if (!chance_passes(&c->stack_until_bytes, bytes, mean, &c->random) || bytes == 0)
                 return 0;
         double scale = PG_SCALE_ONE / chance_hit((double)bytes / mean);
         uint32_t node = stack_here(frame);
@@ -156,8 +152,7 @@ static bool may_look_for_cell(void)
 static void start_chance(struct pg_cell *c)
 {
         c->random = (uint64_t)(c - agent.cells);
-        c->stack_until_bytes = (int64_t)((double)agent.header->stack_interval_bytes *
-                                         chance_minus_log(chance_unit(&c->random)));
+        c->stack_until_bytes = chance_distance((double)agent.header->stack_interval_bytes, &c->random);
 }
 
 __attribute__((noinline)) struct pg_cell *count_adopt(void)
