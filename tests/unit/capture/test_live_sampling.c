@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_live_sampling.c - which blocks are in the sample: estimates over a dense heap are the truth at every level, and
+ * a level's sample is part of that of the level below.
+ */
+#include "tests/unit/assert_near.h"
+
+#include "runner/capture/live_sampling.h"
+
+enum { BLOCKS = 400000, LEVELS = 7 };
+
+static uint64_t state;
+
+/* Sizes as malloc_usable_size tells them, blocks one behind another with its word in between. */
+static uint64_t draw_bytes(void)
+{
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        uint64_t r = state >> 33;
+        return 24 + 16 * (r % 10 < 9 ? r / 10 % 8 : r / 10 % 90);
+}
+
+struct sums {
+        double bytes, true_bytes, blocks, variance_bytes2, variance_blocks2;
+};
+
+static struct sums estimate(uint64_t address, uint32_t level)
+{
+        struct sums s = { 0 };
+        state = address + level;
+        for (int i = 0; i < BLOCKS; i++) {
+                uint64_t n = draw_bytes();
+                double p = pg_live_probability(address, n, level);
+                assert_true(p > 0 && p <= 1);
+                s.true_bytes += (double)n;
+                s.variance_bytes2 += (double)n * (double)n * (1 - p) / p;
+                s.variance_blocks2 += (1 - p) / p;
+                if (pg_live_is_hit(address, n, level)) {
+                        s.bytes += (double)n / p;
+                        s.blocks += 1 / p;
+                }
+                address += n + 8;
+        }
+        return s;
+}
+
+/* Within four standard deviations of independent choices, three heaps at each level; neighbours exclude each other, so
+ * that bytes are far closer. */
+static void sums_over_the_sample_are_the_truth(void **unused)
+{
+        (void)unused;
+        static const uint64_t heaps[] = { 0x55555555a2a0, 0x7ffff0000010, 0x602000000010 };
+        for (uint32_t level = 0; level < LEVELS; level++)
+                for (size_t i = 0; i < 3; i++) {
+                        struct sums s = estimate(heaps[i], level);
+                        assert_near(s.bytes, s.true_bytes, 4 * sqrt(s.variance_bytes2));
+                        assert_near(s.blocks, BLOCKS, 4 * sqrt(s.variance_blocks2));
+                }
+}
+
+static void a_higher_level_only_takes_blocks_out(void **unused)
+{
+        (void)unused;
+        uint64_t address = 0x55555555a2a0;
+        state = 7;
+        for (int i = 0; i < BLOCKS; i++) {
+                uint64_t n = draw_bytes();
+                for (uint32_t level = 1; level < LEVELS; level++)
+                        if (pg_live_is_hit(address, n, level))
+                                assert_true(pg_live_is_hit(address, n, level - 1));
+                address += n + 8;
+        }
+}
+
+/* A window has one mark, and a block of a whole window is always in the sample. */
+static void every_window_has_one_mark(void **unused)
+{
+        (void)unused;
+        for (uint32_t level = 1; level < 5; level++)
+                for (uint64_t window = 0x5555555; window < 0x5555555 + 500; window++) {
+                        uint32_t bits = pg_live_window_bits(level), marks = 0;
+                        for (uint64_t at = window << bits; at < (window + 1) << bits; at += 16)
+                                marks += pg_live_is_hit(at, 16, level);
+                        assert_int_equal(marks, 1);
+                        assert_true(pg_live_is_hit(window << bits, 1ull << bits, level));
+                }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(sums_over_the_sample_are_the_truth),
+                cmocka_unit_test(a_higher_level_only_takes_blocks_out),
+                cmocka_unit_test(every_window_has_one_mark),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
