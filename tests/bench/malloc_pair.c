@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * malloc_pair.c - `bench_malloc_pair THREADS PAIRS`: each thread allocates and frees a 64-byte block PAIRS
- * times.
+ * times; the main thread does when THREADS is 0.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -20,13 +20,15 @@ static void *pairs(void *arg)
 
 int main(int argc, char **argv)
 {
-        int threads = argc == 3 ? atoi(argv[1]) : 0;
+        int threads = argc == 3 ? atoi(argv[1]) : -1;
         long n = argc == 3 ? atol(argv[2]) : 0;
-        if (threads < 1 || threads > MAX_THREADS || n < 1) {
+        if (threads < 0 || threads > MAX_THREADS || n < 1) {
                 fputs("usage: bench_malloc_pair THREADS PAIRS\n", stderr);
                 return 1;
         }
         pthread_t id[MAX_THREADS];
+        if (threads == 0)
+                pairs(&n);
         for (int i = 0; i < threads; i++)
                 if (pthread_create(&id[i], NULL, pairs, &n) != 0)
                         return 1;

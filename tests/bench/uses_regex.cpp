@@ -2,7 +2,8 @@
 /*
  * uses_regex.cpp - what clang++ compiles in the table "sampler": small itself, large by its header.
  *
- * With clang 14 and libstdc++ 12, -O1: 2.4 million allocations of 39 frames on average.
+ * With clang 14 and libstdc++ 12, -O1: 2.42 million allocations at 114,000 stacks of 37.5 frames on average, which
+ * share a tree of a million nodes.
  */
 #include <regex>
 #include <string>

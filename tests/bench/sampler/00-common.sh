@@ -85,6 +85,7 @@ under_heaptrack() { spend_peer "$1" env LD_PRELOAD="$heaptrack_library" DUMP_HEA
 
 tcmalloc_library=$(find /usr/lib -name 'libtcmalloc.so.4' -print -quit)
 
+heap_metrics=allocations,allocated_bytes,peak_heap,leaked_bytes # of one pass
 jq_program=(jq '[.[] | select(.status >= 500)] | length' "$out/events.json")
 clang_program=(clang++ -O1 -c "$pg_root/tests/bench/uses_regex.cpp" -o "$out/uses_regex.o")
 "$pg_root/fixtures/make-events" 172000 >"$out/events.json"

@@ -24,6 +24,5 @@ exact_stacks() {
 		"$(of_peer peer-whole heaptrack peer_times peer-whole)" "$whole_goal x" "$whole" "$whole_goal"
 }
 
-heap_metrics=allocations,allocated_bytes,peak_heap,leaked_bytes
 exact_stacks "jq, 35 MB of JSON" 1.08 1.12 "${jq_program[@]}"
 exact_stacks "clang++ -O1, <regex>" 1.15 1.3 "${clang_program[@]}"

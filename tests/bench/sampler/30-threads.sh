@@ -15,7 +15,7 @@ threads() {
 	start_rows
 	for ((i = 0; i < rounds; i++)); do
 		spend alone "$bin/bench_malloc_trees" 8 500000
-		record "" allocations -- "$bin/bench_malloc_trees" 8 500000
+		record "" "$heap_metrics" -- "$bin/bench_malloc_trees" 8 500000
 		under_heaptrack peer "$bin/bench_malloc_trees" 8 500000
 		spend alone "$bin/bench_malloc_trees" 8 500000
 	done

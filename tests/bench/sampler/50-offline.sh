@@ -11,7 +11,7 @@ heap_offline() {
 	start_rows
 	spend_peer peer-whole heaptrack -o "$out/heaptrack-print" "${clang_program[@]}"
 	for ((i = 0; i < rounds; i++)); do
-		record "" allocations,allocated_bytes,peak_heap,leaked_bytes -- "${clang_program[@]}"
+		record "" "$heap_metrics" -- "${clang_program[@]}"
 		# shellcheck disable=SC2016 # the inner shell expands it
 		spend_peer peer-offline sh -c 'heaptrack_print -f "$1" >/dev/null' - "$(heaptrack_file)"
 	done
