@@ -11,16 +11,22 @@
 header() { columns "what" "alone" "perfgate" "peer" "goal" ""; }
 columns() { printf '%-46s %10s %12s %24s   %-10s %s\n' "$@"; }
 
-# against WHAT ALONE OURS PEER GOAL [VALUE LIMIT]: met when VALUE <= LIMIT; without them nothing is asked.
+# against WHAT ALONE OURS PEER GOAL [VALUE LIMIT]: met when VALUE <= LIMIT; without them nothing is asked. A limit that
+# ends in "unknown" is that of a peer that failed.
 against() {
 	local judged=""
-	(($# < 7)) || judged=$(verdict "$6" "$7")
+	if [[ ${7:-} == *unknown ]]; then
+		judged="not compared"
+	elif (($# >= 7)); then
+		judged=$(verdict "$6" "$7")
+	fi
 	columns "$1" "$2" "$3" "$4" "$5" "$judged"
 }
 
 # ---- figures ----
 
 seconds() { printf '%.2f s' "$(calc "$1 / 1e9")"; }
+microseconds() { printf '%.1f us' "$(calc "$1 / 1e3")"; }
 nanoseconds() { printf '%.1f ns' "$1"; }
 megabytes() { printf '%.2f MB' "$(calc "$1 / 1e6")"; }
 times() { printf '%.3f x' "$1"; }

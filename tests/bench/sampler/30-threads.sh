@@ -11,7 +11,7 @@ added() {
 }
 
 threads() {
-	local i ours cheaper=0
+	local i ours cheaper=unknown
 	start_rows
 	for ((i = 0; i < rounds; i++)); do
 		spend alone "$bin/bench_malloc_trees" 8 500000
@@ -20,11 +20,11 @@ threads() {
 		spend alone "$bin/bench_malloc_trees" 8 500000
 	done
 	ours=$(added own)
-	[[ -e $out/failed/peer ]] || cheaper=$(calc "$(added peer) / $ours")
+	[[ -e $out/failed/peer ]] || cheaper=$(printf '%.1f' "$(calc "$(added peer) / $ours")")
 	peer_added() { printf '+%s' "$(seconds "$(added peer)")"; }
 	against "exact stacks: 8 threads, 4 M allocations" "$(seconds "$(values alone cpu | median)")" "+$(seconds "$ours")" \
 		"$(of_peer peer heaptrack peer_added)" ""
-	against "... times cheaper than the peer" "" "$(printf '%.1f' "$cheaper")" "" "20" "-$cheaper" -20
+	against "... times cheaper than the peer" "" "$cheaper" "" "20" 20 "$cheaper"
 }
 
 threads

@@ -6,6 +6,10 @@
 # dwarf (its stack copies are 8 KiB unless told otherwise): CPU time added to the program, what is written, how many
 # stacks are complete, how long the start and the end take beyond the program (wall time), and the time from there to
 # something readable.
+#
+# One per cent of a program's CPU time drowns in the noise of a shared machine. So bench_sampling also takes what one
+# sample costs, at 20 times the rate, and from that what 997 of them take of a second. What the agent costs without any
+# sample is hardly in that.
 
 perf_record=(perf record --quiet --event cpu-clock --freq 997 --call-graph dwarf --output "$out/perf.data")
 
@@ -40,6 +44,12 @@ shared_memory() {
 	printf '%s' "$seen"
 }
 
+# What one sample of clang's stacks costs the program, in ns.
+sample_ns() {
+	"$bin/bench_sampling" "$pg_root/build/release/libperfgate-agent.so" event "$rounds" \
+		"$(command -v "${clang_program[0]}")" "${clang_program[@]:1}" | sed -n 's/^event: \(-\{0,1\}[0-9]*\) ns a sample.*/\1/p'
+}
+
 cpu_rounds() {
 	local i
 	start_rows
@@ -57,12 +67,14 @@ cpu_rounds() {
 }
 
 cpu_profile() {
-	local size
+	local size sample
 	rm -f -- "$out"/perf-{own,whole}
 	cpu_rounds
 	peer_added() { printf '%+.2f %%' "$(percent_added peer)"; }
 	against "CPU profile at 997 Hz, clang: CPU added" "$(seconds "$(values alone cpu | median)")" \
 		"$(printf '%+.2f %%' "$(percent_added own)")" "$(of_peer peer-whole perf peer_added)" "1 %" "$(percent_added own)" 1
+	sample=$(sample_ns)
+	against "... samples alone, $(microseconds "$sample") each" "" "$(percent "$(calc "$sample * 997 / 1e7")")" "" ""
 	against "... with --engine perf" "" "$(printf '%+.2f %%' "$(percent_added perf-own)")" "" ""
 	size=$(written "$out"/agent-record/*)
 	peer_size() { megabytes "$(written "$out/perf.data")"; }
@@ -82,7 +94,7 @@ cpu_profile() {
 
 # CPU time of perfgate outside the program, so with its start and what it does meanwhile; of perf only its report.
 cpu_offline() {
-	local ours theirs=0
+	local ours theirs=unknown
 	ours=$(difference whole own cpu)
 	peer_offline() { seconds "$(values peer-offline cpu | median)"; }
 	[[ -e $out/failed/peer-offline ]] || theirs=$(values peer-offline cpu | median)

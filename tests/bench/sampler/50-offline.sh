@@ -7,7 +7,7 @@
 # file while the program ran, is not counted.
 
 heap_offline() {
-	local i ours theirs=0
+	local i ours theirs=unknown
 	start_rows
 	spend_peer peer-whole heaptrack -o "$out/heaptrack-print" "${clang_program[@]}"
 	for ((i = 0; i < rounds; i++)); do
