@@ -24,22 +24,23 @@ struct record_args {
         bool folded, quiet;
 };
 
-#define AT(field) offsetof(struct record_args, field)
+#define AT(field)       offsetof(struct record_args, field)
 #define SAMPLING(field) (AT(sampling) + offsetof(struct pg_sampling_args, field))
 
 static const struct pg_option options[] = {
-        { PG_OPTION_TEXT, 'o', "output", AT(output_dir), "DIR", "where the profiles go; must be given", NULL, 0 },
+        { PG_OPTION_TEXT, 'o', "output", AT(output_dir), "DIR", "where the profiles go; must be given", NULL,
+          0 },
         { PG_OPTION_TEXT, 'm', "metrics", AT(metrics), "LIST",
           "comma-separated, e.g. cpu_share (default: all that a CPU and a heap profile hold)", NULL, 0 },
         PG_SAMPLING_OPTIONS(AT(sampling)),
-        { PG_OPTION_COUNT, 0, "rate", SAMPLING(rate_hz), "HZ", "samples per second of CPU time (default 997)", NULL,
-          1 },
+        { PG_OPTION_COUNT, 0, "rate", SAMPLING(rate_hz), "HZ", "samples per second of CPU time (default 997)",
+          NULL, 1 },
         { PG_OPTION_TEXT, 0, "allocations", SAMPLING(allocations), "HOW",
           "stacks of allocations: exact, or sampled[:SIZE] each SIZE bytes (default exact)", NULL, 0 },
         { PG_OPTION_FLAG, 0, "all-stacks", SAMPLING(all_stacks), NULL,
           "also keep stacks under 0.001 % of every value", NULL, 0 },
-        { PG_OPTION_FLAG, 0, "folded", AT(folded), NULL, "also write cpu.folded and heap.folded for flame graphs",
-          NULL, 0 },
+        { PG_OPTION_FLAG, 0, "folded", AT(folded), NULL,
+          "also write cpu.folded and heap.folded for flame graphs", NULL, 0 },
         { PG_OPTION_FLAG, 'q', "quiet", AT(quiet), NULL, "do not say what was written", NULL, 0 },
         { .type = PG_OPTION_END },
 };
@@ -49,13 +50,15 @@ static bool parse(int argc, char **argv, struct record_args *args, char ***ret_c
 {
         int rest = argc;
         bool dashes = false;
-        if (!pg_command_options(&pg_command_record, argc, argv, args, &rest, &dashes, ret_help, err) || *ret_help)
+        if (!pg_command_options(&pg_command_record, argc, argv, args, &rest, &dashes, ret_help, err) ||
+            *ret_help)
                 return err->code == PG_OK;
         if (rest < argc && !dashes)
-                return pg_fail(err, PG_EUSAGE, "unexpected word '%.80s'; the command to record stands behind --",
-                               argv[rest]);
+                return pg_fail(err, PG_EUSAGE,
+                               "unexpected word '%.80s'; the command to record stands behind --", argv[rest]);
         if (rest == argc)
-                return pg_fail(err, PG_EUSAGE, "a command is missing: perfgate record -o DIR -- COMMAND ARG...");
+                return pg_fail(err, PG_EUSAGE,
+                               "a command is missing: perfgate record -o DIR -- COMMAND ARG...");
         if (!args->output_dir)
                 return pg_fail(err, PG_EUSAGE, "-o DIR is missing: where shall the profiles go?");
         *ret_command = argv + rest;
@@ -64,7 +67,8 @@ static bool parse(int argc, char **argv, struct record_args *args, char ***ret_c
 }
 
 /* One process for each pass, for as long as it likes. */
-static bool make_plan(const struct record_args *args, char **command, struct pg_plan **ret, struct pg_error *err)
+static bool make_plan(const struct record_args *args, char **command, struct pg_plan **ret,
+                      struct pg_error *err)
 {
         struct pg_plan_args plan_args = PG_PLAN_ARGS_INIT;
         plan_args.command = command;
@@ -100,7 +104,8 @@ static void warn_of_pipe(const struct pg_workload *w)
 {
         struct stat st;
         if (count_passes(w) > 1 && fstat(0, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
-                fputs("perfgate: standard input is a pipe: only the first pass can read it; give a file, or record one "
+                fputs("perfgate: standard input is a pipe: only the first pass can read it; give a file, or "
+                      "record one "
                       "profile at a time with --metrics\n",
                       stderr);
 }
@@ -164,7 +169,8 @@ static void say(const struct record_args *args, const struct pg_measured_all *m)
         say_written(args, m->profiles[0].cpu, &b->stacks[PG_STACKS_CPU], "samples", "more were lost");
         say_written(args, m->profiles[0].heap, &b->stacks[PG_STACKS_ALLOCATION], "allocations",
                     "live blocks are in no stack");
-        say_written(args, m->profiles[0].locks, &b->stacks[PG_STACKS_LOCK], "waits and their causes", "more were lost");
+        say_written(args, m->profiles[0].locks, &b->stacks[PG_STACKS_LOCK], "waits and their causes",
+                    "more were lost");
         say_unavailable(b);
         for (size_t i = 0; b->notes && b->notes[i]; i++)
                 fprintf(stderr, "perfgate: %s\n", b->notes[i]);
@@ -188,9 +194,9 @@ static bool finish(const struct record_args *args, char **argv, const struct pg_
         PG_AUTO_GATE struct pg_gate *gate = NULL;
         if (!pg_stop_check(err) || !pg_gate_judge(NULL, m->snapshot, &plan->gate, &gate, err))
                 return false;
-        *ret = m->failure                        ? PG_EXIT_TARGET
+        *ret = m->failure                                             ? PG_EXIT_TARGET
                : is_any_measured(m->snapshot) && gate->exit_code == 0 ? PG_EXIT_PASS
-                                                 : PG_EXIT_NOTHING;
+                                                                      : PG_EXIT_NOTHING;
         if (!save_result(args, argv, m, gate, *ret, err))
                 return false;
         say(args, m);
@@ -227,7 +233,8 @@ const struct pg_command pg_command_record = {
         .name = "record",
         .synopsis = "-o DIR [OPTIONS] -- COMMAND ARG...",
         .summary = "Write CPU and heap profiles of a command, without a gate",
-        .details = "Runs COMMAND once for each profile and writes DIR/cpu.pb.gz, DIR/heap.pb.gz (pprof, with whole\n"
+        .details = "Runs COMMAND once for each profile and writes DIR/cpu.pb.gz, DIR/heap.pb.gz (pprof, with "
+                   "whole\n"
                    "stacks) and DIR/result.json. COMMAND has standard input, output and error to itself.\n"
                    "Live bytes in the heap profile are those at the peak.\n",
         .options = options,

@@ -25,7 +25,8 @@ static const struct pg_option options[] = {
         { PG_OPTION_TEXT, 's', "sample-type", AT(sample_type), "NAME",
           "which values, e.g. alloc_space (default: the file's own)", NULL, 0 },
         { PG_OPTION_COUNT, 'n', "limit", AT(limit), "N", "rows (default 20; 0 is all)", NULL, 0 },
-        { PG_OPTION_CHOICE, 0, "sort", AT(sort), "COLUMN", "self (default), or cum: with all that was called", sorts, 0 },
+        { PG_OPTION_CHOICE, 0, "sort", AT(sort), "COLUMN", "self (default), or cum: with all that was called",
+          sorts, 0 },
         { .type = PG_OPTION_END },
 };
 
@@ -107,7 +108,8 @@ static void put_rows(struct pg_buf *out, const struct pg_top_row *rows, size_t n
                      const char *unit)
 {
         int64_t self_so_far = 0;
-        pg_buf_printf(out, "%12s %7s %7s %12s %7s  %s\n", "self", "self %", "sum %", "cum", "cum %", "function");
+        pg_buf_printf(out, "%12s %7s %7s %12s %7s  %s\n", "self", "self %", "sum %", "cum", "cum %",
+                      "function");
         for (size_t i = 0; i < n && i < limit; i++) {
                 if (__builtin_add_overflow(self_so_far, rows[i].self, &self_so_far))
                         self_so_far = INT64_MAX;
@@ -161,8 +163,10 @@ const struct pg_command pg_command_top = {
         .name = "top",
         .synopsis = "[OPTIONS] PROFILE",
         .summary = "List the hot functions or allocation sites of a pprof file",
-        .details = "Reads profiles of any producer (perfgate, Go, gperftools, ...), compressed or not. \"self\" is what a\n"
-                   "function costs itself, \"cum\" with all that it called; \"sum %\" adds self up from the top.\n",
+        .details = "Reads profiles of any producer (perfgate, Go, gperftools, ...), compressed or not. "
+                   "\"self\" is what a\n"
+                   "function costs itself, \"cum\" with all that it called; \"sum %\" adds self up from the "
+                   "top.\n",
         .options = options,
         .run = run,
 };

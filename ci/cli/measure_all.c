@@ -59,7 +59,8 @@ struct place {
         bool folded;
 };
 
-static bool save_folded(const struct place *to, const char *name, const struct pg_profile *p, struct pg_error *err)
+static bool save_folded(const struct place *to, const char *name, const struct pg_profile *p,
+                        struct pg_error *err)
 {
         if (!to->folded)
                 return true;
@@ -69,8 +70,8 @@ static bool save_folded(const struct place *to, const char *name, const struct p
         return pg_folded_save(path, p, p->default_type, err);
 }
 
-static bool save_profile(const struct place *to, const char *name, const struct pg_profile *p, const char **ret,
-                         struct pg_error *err)
+static bool save_profile(const struct place *to, const char *name, const struct pg_profile *p,
+                         const char **ret, struct pg_error *err)
 {
         if (!p)
                 return true;
@@ -84,8 +85,8 @@ static bool save_profile(const struct place *to, const char *name, const struct 
         return save_folded(to, name, p, err);
 }
 
-static bool save_profiles(struct pg_arena *a, const struct pg_measure_all_args *args, const struct pg_measured *m,
-                          struct pg_report_profiles *ret, struct pg_error *err)
+static bool save_profiles(struct pg_arena *a, const struct pg_measure_all_args *args,
+                          const struct pg_measured *m, struct pg_report_profiles *ret, struct pg_error *err)
 {
         if (!args->output_dir || (!m->cpu && !m->heap && !m->locks))
                 return true;

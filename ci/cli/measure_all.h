@@ -21,8 +21,9 @@ struct pg_measure_all_args {
 struct pg_measured_all {
         struct pg_snapshot *snapshot;        // of the benchmarks that worked; the caller destroys it
         struct pg_report_profiles *profiles; // one for each of snapshot->benchmarks; in its arena
-        const char *failure; // of the first target that failed, in the snapshot's arena; NULL: none did. With record its
-                             // numbers are there all the same
+        const char *
+                failure; // of the first target that failed, in the snapshot's arena; NULL: none did. With record its
+                         // numbers are there all the same
 };
 
 /** err: anything but a failing target, which is told on standard error and in ret->failure. */

@@ -27,10 +27,12 @@ static bool parse_allocations(const char *text, uint64_t *ret_interval, struct p
         if (strcmp(text, sampled) == 0)
                 return true;
         if (strncmp(text, sampled, LEN) != 0 || text[LEN] != ':')
-                return pg_fail(err, PG_EUSAGE, "--allocations: '%.40s' is none of exact, sampled, sampled:SIZE", text);
+                return pg_fail(err, PG_EUSAGE,
+                               "--allocations: '%.40s' is none of exact, sampled, sampled:SIZE", text);
         if (!pg_parse_size(text + LEN + 1, ret_interval, err))
                 return pg_context(err, "--allocations");
-        return *ret_interval > 0 || pg_fail(err, PG_EUSAGE, "--allocations: a sample each 0 bytes; write: exact");
+        return *ret_interval > 0 ||
+               pg_fail(err, PG_EUSAGE, "--allocations: a sample each 0 bytes; write: exact");
 }
 
 bool pg_sampling_apply(const struct pg_sampling_args *args, struct pg_measure_options *options,

@@ -28,13 +28,18 @@ extern const char *const pg_live_choices[];
           "engine",          (base) + offsetof(struct pg_sampling_args, engine),                             \
           "ENGINE",          "how to sample the CPU: auto, agent, perf, ptrace",                             \
           pg_engine_choices, 0 },                                                                            \
-                { PG_OPTION_CHOICE, 0,                                                                       \
-                  "live",           (base) + offsetof(struct pg_sampling_args, live),                        \
-                  "HOW",            "which stacks hold live bytes: sampled, exact, off",                     \
-                  pg_live_choices,  0 },                                                                     \
+                { PG_OPTION_CHOICE,                                                                          \
+                  0,                                                                                         \
+                  "live",                                                                                    \
+                  (base) + offsetof(struct pg_sampling_args, live),                                          \
+                  "HOW",                                                                                     \
+                  "which stacks hold live bytes: sampled, exact, off",                                       \
+                  pg_live_choices,                                                                           \
+                  0 },                                                                                       \
         {                                                                                                    \
-                PG_OPTION_COUNT, 0, "verify-stacks", (base) + offsetof(struct pg_sampling_args, verify_every), \
-                        "N", "check every Nth reused stack against a full unwind", NULL, 1                   \
+                PG_OPTION_COUNT, 0, "verify-stacks",                                                         \
+                        (base) + offsetof(struct pg_sampling_args, verify_every), "N",                       \
+                        "check every Nth reused stack against a full unwind", NULL, 1                        \
         }
 
 /** Checks the arguments and sets what they say in options; PG_EUSAGE names the option. */

@@ -122,9 +122,9 @@ static void put_stack_quality(struct pg_json_writer *w, const char *key, const s
 /* Only of passes that saw something. */
 static void put_stacks(struct pg_json_writer *w, const struct pg_measurement *m)
 {
-        static const char *const keys[PG_STACKS_COUNT] = { [PG_STACKS_ALLOCATION] = "allocation",
-                                                           [PG_STACKS_CPU] = "cpu",
-                                                           [PG_STACKS_LOCK] = "lock" };
+        static const char *const keys[PG_STACKS_COUNT] = {
+                [PG_STACKS_ALLOCATION] = "allocation", [PG_STACKS_CPU] = "cpu", [PG_STACKS_LOCK] = "lock"
+        };
         bool any = false;
         for (int i = 0; i < PG_STACKS_COUNT; i++)
                 any |= m->stacks[i].events > 0;

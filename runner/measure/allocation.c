@@ -131,14 +131,14 @@ static bool tell_live(struct pg_session *s, const struct totals *t, struct pg_pr
                       struct pg_error *err)
 {
         if (s->options->live == PG_LIVE_OFF)
-                return pg_profile_add_comment(b, "inuse_objects and inuse_space were not asked for (--live off)", err);
+                return pg_profile_add_comment(
+                        b, "inuse_objects and inuse_space were not asked for (--live off)", err);
         const char *how = how_live(s);
-        const char *peak = pg_arena_printf(s->arena,
-                                           "inuse_objects and inuse_space: live at the peak of %s, %" PRIu64
-                                           " bytes, from %s",
-                                           pg_module_name(t->peak_program), t->peak_heap_bytes, how ? how : "");
-        const char *leaked = pg_arena_printf(s->arena, "live at exit, all processes: %" PRIu64 " bytes",
-                                             t->leaked_bytes);
+        const char *peak = pg_arena_printf(
+                s->arena, "inuse_objects and inuse_space: live at the peak of %s, %" PRIu64 " bytes, from %s",
+                pg_module_name(t->peak_program), t->peak_heap_bytes, how ? how : "");
+        const char *leaked =
+                pg_arena_printf(s->arena, "live at exit, all processes: %" PRIu64 " bytes", t->leaked_bytes);
         if (!how || !peak || !leaked)
                 return pg_fail_nomem(err);
         return pg_profile_add_comment(b, peak, err) && pg_profile_add_comment(b, leaked, err);
@@ -148,10 +148,9 @@ static bool tell_sampled(struct pg_session *s, struct pg_profile_builder *b, str
 {
         if (!s->options->stack_interval_bytes)
                 return true;
-        const char *text = pg_arena_printf(s->arena,
-                                           "alloc_objects and alloc_space: estimates from a sample each %" PRIu64
-                                           " bytes",
-                                           s->options->stack_interval_bytes);
+        const char *text = pg_arena_printf(
+                s->arena, "alloc_objects and alloc_space: estimates from a sample each %" PRIu64 " bytes",
+                s->options->stack_interval_bytes);
         return text ? pg_profile_add_comment(b, text, err) : pg_fail_nomem(err);
 }
 
@@ -162,8 +161,8 @@ static bool build_profile(struct pg_session *s, struct pg_code_map *map, struct 
         if (!b)
                 return pg_fail_nomem(err);
         bool ok = pg_code_map_export_program(map, b, err) && pg_call_tree_export(tree, b, err) &&
-                  tell_live(s, t, b, err) && tell_sampled(s, b, err) && pg_session_tell_fold(s, fold, b, err) &&
-                  pg_profile_finish(b, 0, 0, &s->out->heap, err);
+                  tell_live(s, t, b, err) && tell_sampled(s, b, err) &&
+                  pg_session_tell_fold(s, fold, b, err) && pg_profile_finish(b, 0, 0, &s->out->heap, err);
         pg_profile_builder_destroy(b);
         return ok;
 }
@@ -302,10 +301,11 @@ static bool check_verified(struct pg_session *s, struct pg_error *err)
                                "%" PRIu64 " of %" PRIu64
                                " call stacks that were checked differ from a full unwind: a bug in perfgate",
                                q->different, q->verified);
-        return !q->verified || pg_session_note(s, err,
-                                               "%" PRIu64 " reused call stacks were checked against a full unwind, "
-                                               "all were right",
-                                               q->verified);
+        return !q->verified ||
+               pg_session_note(s, err,
+                               "%" PRIu64 " reused call stacks were checked against a full unwind, "
+                               "all were right",
+                               q->verified);
 }
 
 static bool finish_pass(struct pg_session *s, const struct pg_captured *captured, const struct totals *t,

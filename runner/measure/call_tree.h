@@ -18,11 +18,11 @@ struct pg_call_node {
         uint32_t point;   // of the code map
         uint32_t process; // of the tree
         uint32_t reserved;
-        uint64_t count;     // allocations, samples or waits
-        uint64_t amount;    // bytes asked for, CPU ns or waited ns
-        uint64_t temporary; // of count: freed as the thread's next event
+        uint64_t count;                   // allocations, samples or waits
+        uint64_t amount;                  // bytes asked for, CPU ns or waited ns
+        uint64_t temporary;               // of count: freed as the thread's next event
         uint64_t peak_blocks, peak_bytes; // live at the peak of the one process whose peak is the tree's
-        uint64_t leaked_bytes; // live at exit, without what was inherited or handed on by exec
+        uint64_t leaked_bytes;            // live at exit, without what was inherited or handed on by exec
 };
 
 struct pg_call_tree;

@@ -60,11 +60,12 @@ void pg_code_map_destroy(struct pg_code_map *m)
         free(m);
 }
 
-static bool add_module(struct pg_code_map *m, const struct pg_captured_module *c, const char *build_id, uint32_t *ret,
-                       struct pg_error *err)
+static bool add_module(struct pg_code_map *m, const struct pg_captured_module *c, const char *build_id,
+                       uint32_t *ret, struct pg_error *err)
 {
         for (size_t i = 0; i < m->n_modules; i++)
-                if (strcmp(m->modules[i].path, c->path) == 0 && strcmp(m->modules[i].build_id, build_id) == 0) {
+                if (strcmp(m->modules[i].path, c->path) == 0 &&
+                    strcmp(m->modules[i].build_id, build_id) == 0) {
                         *ret = (uint32_t)i;
                         return true;
                 }
@@ -73,7 +74,8 @@ static bool add_module(struct pg_code_map *m, const struct pg_captured_module *c
         const char *id = path ? pg_arena_strdup(m->arena, build_id) : NULL;
         if (!id)
                 return pg_fail_nomem(err);
-        m->modules[m->n_modules] = (struct module){ path, id, c->start, c->end, c->bias, c->is_main, NULL, -1 };
+        m->modules[m->n_modules] =
+                (struct module){ path, id, c->start, c->end, c->bias, c->is_main, NULL, -1 };
         *ret = (uint32_t)m->n_modules++;
         return true;
 }
@@ -87,8 +89,8 @@ bool pg_code_map_add_module(struct pg_code_map *m, const struct pg_captured_proc
                             uint32_t index_in_process, uint32_t *ret, struct pg_error *err)
 {
         if (index_in_process < p->n_modules)
-                return add_module(m, &p->modules[index_in_process], p->build_ids ? p->build_ids[index_in_process] : "",
-                                  ret, err);
+                return add_module(m, &p->modules[index_in_process],
+                                  p->build_ids ? p->build_ids[index_in_process] : "", ret, err);
         char path[PG_JIT_MAP_PATH];
         const struct pg_captured_module made = { .path = path };
         if (pg_jit_map_find(p->pid, p->start_ns, path))
@@ -244,7 +246,8 @@ bool pg_code_map_symbolize(struct pg_code_map *m, const uint8_t *marks, struct p
         sort_by_module(m, marks, order, starts);
         for (uint32_t i = 0; i < m->n_modules; i++)
                 if (starts[i + 1] > starts[i] &&
-                    !symbolize_module(m, i, order + starts[i], starts[i + 1] - starts[i], addresses, found, err))
+                    !symbolize_module(m, i, order + starts[i], starts[i + 1] - starts[i], addresses, found,
+                                      err))
                         return false;
         return true;
 }
@@ -264,9 +267,10 @@ static bool export_module(struct pg_code_map *m, struct module *module, struct p
 {
         if (module->exported_to == b)
                 return true;
-        const char *build_id = module->build_id[0] ? module->build_id
-                                                   : pg_symbolizer_build_id(m->symbolizer, module->path);
-        if (!pg_profile_add_mapping(b, module->start, module->end, module->path, build_id, &module->mapping, err))
+        const char *build_id =
+                module->build_id[0] ? module->build_id : pg_symbolizer_build_id(m->symbolizer, module->path);
+        if (!pg_profile_add_mapping(b, module->start, module->end, module->path, build_id, &module->mapping,
+                                    err))
                 return false;
         module->exported_to = b;
         return true;
@@ -299,5 +303,6 @@ bool pg_code_map_export(struct pg_code_map *m, uint32_t point, struct pg_profile
         struct module *module = &m->modules[p->module];
         if (!is_made_at_run_time(module) && !export_module(m, module, b, err))
                 return false;
-        return pg_profile_add_location(b, module->mapping, p->address + module->bias, &p->where, ret_location, err);
+        return pg_profile_add_location(b, module->mapping, p->address + module->bias, &p->where, ret_location,
+                                       err);
 }

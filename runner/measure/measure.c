@@ -135,7 +135,9 @@ bool pg_session_run_watched(struct pg_session *s, const char *what, const char *
                             bool (*before_exec)(void *user, pid_t pid, struct pg_error *err), void *user,
                             struct pg_launch_result *ret, struct pg_error *err)
 {
-        const struct pg_launch_request request = { .envp = environment, .before_exec = before_exec, .user = user };
+        const struct pg_launch_request request = { .envp = environment,
+                                                   .before_exec = before_exec,
+                                                   .user = user };
         return run_target(s, what, &request, ret, err);
 }
 
@@ -162,11 +164,12 @@ bool pg_session_tell_fold(struct pg_session *s, const struct pg_fold *fold, stru
 {
         if (!fold->folded)
                 return true;
-        const char *text = pg_arena_printf(s->arena,
-                                           "%" PRIu64 " of %" PRIu64
-                                           " stacks hold less than 0.001 %% of every value and are cut to their "
-                                           "callers; --all-stacks keeps them",
-                                           fold->folded, fold->stacks);
+        const char *text =
+                pg_arena_printf(s->arena,
+                                "%" PRIu64 " of %" PRIu64
+                                " stacks hold less than 0.001 %% of every value and are cut to their "
+                                "callers; --all-stacks keeps them",
+                                fold->folded, fold->stacks);
         return text ? pg_profile_add_comment(b, text, err) : pg_fail_nomem(err);
 }
 
@@ -242,8 +245,8 @@ static bool wants(const struct pg_workload *w, enum pg_pass pass)
 static uint32_t planned_runs(const struct pg_workload *w, bool once)
 {
         return (wants(w, PG_PASS_TIMING) ? w->warmup + w->runs : 0) +
-               (wants(w, PG_PASS_ALLOCATION) ? (once ? 1 : 2) : 0) + (wants(w, PG_PASS_PROFILE) ? w->runs : 0) +
-               (wants(w, PG_PASS_LOCK) ? w->runs : 0);
+               (wants(w, PG_PASS_ALLOCATION) ? (once ? 1 : 2) : 0) +
+               (wants(w, PG_PASS_PROFILE) ? w->runs : 0) + (wants(w, PG_PASS_LOCK) ? w->runs : 0);
 }
 
 /* The file that will be executed, for looking into it beforehand; NULL when there is none (the launch then says

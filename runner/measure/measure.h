@@ -37,13 +37,13 @@ PG_MUST_CHECK bool pg_install_find_probe(struct pg_arena *a, struct pg_probe_ins
 struct pg_measure_options {
         struct pg_launcher *launcher;
         const char *agent_path, *locks_path; // of struct pg_install
-        const volatile int *stop; // non-zero: give up (PG_ESTOPPED)
-        const char *engine;       // for CPU samples: a name, or "auto"
-        uint32_t sample_rate_hz;  // 997
-        enum pg_live live;        // which stacks hold the live bytes
-        uint32_t verify_every;    // check every Nth reused stack of an allocation; 0: none
+        const volatile int *stop;            // non-zero: give up (PG_ESTOPPED)
+        const char *engine;                  // for CPU samples: a name, or "auto"
+        uint32_t sample_rate_hz;             // 997
+        enum pg_live live;                   // which stacks hold the live bytes
+        uint32_t verify_every;               // check every Nth reused stack of an allocation; 0: none
         uint64_t stack_interval_bytes; // 0: the stack of each allocation; else of one each so many bytes
-        bool all_stacks;          // profiles keep the stacks that hold next to nothing
+        bool all_stacks;               // profiles keep the stacks that hold next to nothing
         /* One process for each pass, on the runner's own standard input, output and error. A target that fails is
          * told in pg_measured.failure and what it left is kept; there are no call sites. */
         bool once;
@@ -62,7 +62,7 @@ struct pg_measured {
         struct pg_profile *cpu, *heap;
         struct pg_profile *locks;        // who waited for locks and conditions, as Go's block profile
         struct pg_profile *lock_holders; // who made others wait, as Go's mutex profile
-        const char *failure; // with once: how the first run that failed ended; NULL: none did
+        const char *failure;             // with once: how the first run that failed ended; NULL: none did
 };
 
 /** Destroys the profiles. */

@@ -80,10 +80,10 @@ struct pg_process {
 
 /* How complete the call stacks of a pass are; sums over its processes and runs. */
 struct pg_stack_quality {
-        uint64_t events;   // allocations, samples or waits; 0: the pass did not run, or nothing happened
+        uint64_t events; // allocations, samples or waits; 0: the pass did not run, or nothing happened
         uint64_t truncated, unknown; // of events: the outermost frames are missing
         uint64_t other;              // of events: nothing is known of the stack
-        uint64_t lost;               // samples that were not kept, beside events; live blocks that were not attributed
+        uint64_t lost; // samples that were not kept, beside events; live blocks that were not attributed
         uint64_t live_interval_bytes; // 0: live bytes are exact, or nobody asked for them
         uint64_t verified, different; // stacks that were checked against a full unwind
 };
@@ -120,7 +120,7 @@ struct pg_measurement {
         struct pg_site_quality site_quality;
         struct pg_lock_site *lock_sites; // sorted as sites, unique
         size_t n_lock_sites;
-        const char *lock_rule; // as site_quality.rule, for lock_sites; NULL: they are not known
+        const char *lock_rule;        // as site_quality.rule, for lock_sites; NULL: they are not known
         struct pg_process *processes; // in the order they started
         size_t n_processes;
         const char *const *notes; // remarks for people, NULL-terminated or NULL

@@ -39,7 +39,8 @@ PG_MUST_CHECK bool pg_pass_lock(struct pg_session *s, struct pg_error *err);
 PG_MUST_CHECK bool pg_session_run(struct pg_session *s, const char *what, const char *const *environment,
                                   bool fixed_addresses, struct pg_launch_result *ret, struct pg_error *err);
 /** The same with before_exec(user, ...) called as struct pg_launch_request has it; NULL: not. */
-PG_MUST_CHECK bool pg_session_run_watched(struct pg_session *s, const char *what, const char *const *environment,
+PG_MUST_CHECK bool pg_session_run_watched(struct pg_session *s, const char *what,
+                                          const char *const *environment,
                                           bool (*before_exec)(void *user, pid_t pid, struct pg_error *err),
                                           void *user, struct pg_launch_result *ret, struct pg_error *err);
 /** Adds what a run's capture says of its stacks. */
@@ -55,8 +56,8 @@ void pg_session_add_sample(struct pg_session *s, enum pg_metric metric, uint64_t
 void pg_session_unavailable(struct pg_session *s, enum pg_pass pass, const char *reason);
 /** What a profile leaves out, as its comment. */
 struct pg_fold;
-PG_MUST_CHECK bool pg_session_tell_fold(struct pg_session *s, const struct pg_fold *fold, struct pg_profile_builder *b,
-                                        struct pg_error *err);
+PG_MUST_CHECK bool pg_session_tell_fold(struct pg_session *s, const struct pg_fold *fold,
+                                        struct pg_profile_builder *b, struct pg_error *err);
 PG_MUST_CHECK bool pg_session_note(struct pg_session *s, struct pg_error *err, const char *fmt, ...)
         PG_PRINTF(3, 4);
 

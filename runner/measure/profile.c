@@ -163,7 +163,8 @@ static bool build_profile(struct pg_session *s, const struct tally *t, const str
         if (!b)
                 return pg_fail_nomem(err);
         bool ok = pg_code_map_export_program(t->map, b, err) && pg_call_tree_export(t->tree, b, err) &&
-                  pg_session_tell_fold(s, fold, b, err) && pg_profile_finish(b, 0, duration_ns, &s->out->cpu, err);
+                  pg_session_tell_fold(s, fold, b, err) &&
+                  pg_profile_finish(b, 0, duration_ns, &s->out->cpu, err);
         pg_profile_builder_destroy(b);
         return ok;
 }
@@ -171,10 +172,12 @@ static bool build_profile(struct pg_session *s, const struct tally *t, const str
 /* ---- runs ---- */
 
 /* Why this tree cannot be sampled that way, or NULL: its first process must have been seen. */
-static const char *not_sampled(struct pg_session *s, const struct tally *t, const struct pg_captured *c, int pid)
+static const char *not_sampled(struct pg_session *s, const struct tally *t, const struct pg_captured *c,
+                               int pid)
 {
         for (size_t i = 0; i < c->n_processes; i++)
-                if (c->processes[i].pid == pid && (c->processes[i].threads_armed || c->processes[i].sample_count))
+                if (c->processes[i].pid == pid &&
+                    (c->processes[i].threads_armed || c->processes[i].sample_count))
                         return NULL;
         if (t->engine != &pg_agent_engine)
                 return "no sample was taken of the target";
@@ -211,13 +214,14 @@ static bool before_exec(void *user, pid_t pid, struct pg_error *err)
         return w->engine->before_exec(w->running, pid, err);
 }
 
-static bool run_sampled(struct pg_session *s, struct watch *w, struct pg_launch_result *ret, struct pg_error *err)
+static bool run_sampled(struct pg_session *s, struct watch *w, struct pg_launch_result *ret,
+                        struct pg_error *err)
 {
         const char *const *environment;
         return pg_environment_compose(s->arena, s->workload->env, w->engine->environment(w->running),
                                       w->engine->preload(w->running), &environment, err) &&
-               pg_session_run_watched(s, "profiling", environment, w->engine->before_exec ? before_exec : NULL, w,
-                                      ret, err);
+               pg_session_run_watched(s, "profiling", environment,
+                                      w->engine->before_exec ? before_exec : NULL, w, ret, err);
 }
 
 /* *ret_again: why the run is to be repeated with the request as it is now, or NULL. */
@@ -276,9 +280,9 @@ static bool finish_pass(struct pg_session *s, struct tally *t, struct pg_error *
 
 static bool note_gaps(struct pg_session *s, const struct pg_captured *c, struct pg_error *err)
 {
-        return c->n_gaps == 0 ||
-               pg_session_note(s, err, "not sampled: %s (%s)%s", c->gaps[0].path[0] ? c->gaps[0].path : "a child",
-                               c->gaps[0].why, c->n_gaps > 1 ? " and others" : "");
+        return c->n_gaps == 0 || pg_session_note(s, err, "not sampled: %s (%s)%s",
+                                                 c->gaps[0].path[0] ? c->gaps[0].path : "a child",
+                                                 c->gaps[0].why, c->n_gaps > 1 ? " and others" : "");
 }
 
 /* One run into the tally; *ret_why when this tree cannot be sampled at all. */
@@ -362,7 +366,8 @@ static bool choose_engine(struct pg_session *s, struct tally *t, const char **re
         if (!pg_engine_pick(s->options->engine, s->program, &t->request, s->arena, &t->engine, &why, err))
                 return false;
         *ret_why = t->engine ? NULL : why ? why : "no engine";
-        return !t->engine || !why || pg_session_note(s, err, "sampled by %s, because: %s", t->engine->name, why);
+        return !t->engine || !why ||
+               pg_session_note(s, err, "sampled by %s, because: %s", t->engine->name, why);
 }
 
 bool pg_pass_profile(struct pg_session *s, struct pg_error *err)

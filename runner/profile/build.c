@@ -274,9 +274,8 @@ bool pg_profile_add_labelled(struct pg_profile_builder *b, const uint32_t *locat
                 return pg_fail_nomem(err);
         memcpy(block, values, values_bytes);
         memcpy(block + values_bytes, locations, stack_bytes);
-        b->samples[p->n_samples++] = (struct pg_profile_sample){
-                (uint32_t *)(void *)(block + values_bytes), n, (int64_t *)(void *)block, process
-        };
+        b->samples[p->n_samples++] = (struct pg_profile_sample){ (uint32_t *)(void *)(block + values_bytes),
+                                                                 n, (int64_t *)(void *)block, process };
         return true;
 }
 

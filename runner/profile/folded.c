@@ -42,7 +42,8 @@ static void put_sample(struct pg_buf *out, const struct pg_profile *p, const str
         pg_buf_printf(out, " %" PRId64 "\n", value);
 }
 
-bool pg_folded_format(const struct pg_profile *p, size_t sample_type, struct pg_buf *out, struct pg_error *err)
+bool pg_folded_format(const struct pg_profile *p, size_t sample_type, struct pg_buf *out,
+                      struct pg_error *err)
 {
         if (sample_type >= p->n_sample_types)
                 return pg_fail(err, PG_EUSAGE, "no sample type %zu, the profile has %zu", sample_type + 1,

@@ -35,8 +35,7 @@ struct writer {
 static bool writer_init(struct writer *w)
 {
         enum { FAST = 1, GZIP = 16, MEMORY_LEVEL = 8 }; // level 6 takes 2.5 times as long for 7 % less
-        if (deflateInit2(&w->z, FAST, Z_DEFLATED, MAX_WBITS + GZIP, MEMORY_LEVEL,
-                         Z_DEFAULT_STRATEGY) != Z_OK)
+        if (deflateInit2(&w->z, FAST, Z_DEFLATED, MAX_WBITS + GZIP, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
                 return false;
         w->header.os = OS_UNKNOWN;
         deflateSetHeader(&w->z, &w->header);
@@ -150,7 +149,15 @@ static void write_sample_types(struct writer *w, const struct pg_profile *p)
 
 /* ---- samples: most of the file, so they are packed by hand ---- */
 
-enum { VARINT_MAX = 10, SAMPLE_FIELD = 2, LOCATION_IDS = 1, VALUES = 2, LABEL = 3, LABEL_KEY = 1, LABEL_TEXT = 2 };
+enum {
+        VARINT_MAX = 10,
+        SAMPLE_FIELD = 2,
+        LOCATION_IDS = 1,
+        VALUES = 2,
+        LABEL = 3,
+        LABEL_KEY = 1,
+        LABEL_TEXT = 2
+};
 
 static unsigned char *put_varint(unsigned char *p, uint64_t x)
 {

@@ -47,7 +47,8 @@ struct pg_profile_sample {
         uint32_t *locations; // indices, innermost first
         size_t n_locations;
         int64_t *values; // one for each sample type
-        const char *process; // the sample's label "process" ("jq/1"), which pprof's tag filters take; NULL: none
+        const char
+                *process; // the sample's label "process" ("jq/1"), which pprof's tag filters take; NULL: none
 };
 
 /* All strings non-NULL. Everything lives in arena. */

@@ -28,7 +28,8 @@ static bool is_older(const struct stat *st, uint64_t start_ns)
 {
         enum { SLACK_S = 1 };
         struct timespec real, mono;
-        if (!start_ns || clock_gettime(CLOCK_REALTIME, &real) != 0 || clock_gettime(CLOCK_MONOTONIC, &mono) != 0)
+        if (!start_ns || clock_gettime(CLOCK_REALTIME, &real) != 0 ||
+            clock_gettime(CLOCK_MONOTONIC, &mono) != 0)
                 return false;
         int64_t running_s = mono.tv_sec - (int64_t)(start_ns / NS_PER_S);
         return st->st_mtim.tv_sec < real.tv_sec - running_s - SLACK_S;
@@ -111,8 +112,8 @@ static size_t file_start(const struct span *t)
 /* The text behind "JS:*" and its like; false when t is of another kind. */
 static bool take_kind(struct span *t)
 {
-        static const char *const kinds[] = { "JS:", "LazyCompile:", "Function:", "Script:", "Eval:",
-                                             "InterpretedFunction:" };
+        static const char *const kinds[] = { "JS:",     "LazyCompile:", "Function:",
+                                             "Script:", "Eval:",        "InterpretedFunction:" };
         for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
                 size_t len = strlen(kinds[i]);
                 if (t->n < len || memcmp(t->s, kinds[i], len) != 0)

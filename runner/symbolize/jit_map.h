@@ -30,11 +30,12 @@ struct pg_jit_map;
 
 /* Code that was made at run time. */
 struct pg_jit_code {
-        uint64_t start, end;    // end is exclusive
-        const char *name;       // as people read it: "fib", "(anonymous app.js)", "get foo"; the whole text where it has no known form
+        uint64_t start, end; // end is exclusive
+        const char *
+                name; // as people read it: "fib", "(anonymous app.js)", "get foo"; the whole text where it has no known form
         const char *system_name; // the text of the file
-        const char *file;       // NULL when the text names none
-        uint32_t line;          // of the function; 0 when the text names none
+        const char *file;        // NULL when the text names none
+        uint32_t line;           // of the function; 0 when the text names none
 };
 
 /** NULL when out of memory. A file that cannot be read, or whose lines make no sense, gives an empty map. */

@@ -104,7 +104,8 @@ static bool load_symbols(struct module *m)
  */
 static bool is_c_library(const char *path)
 {
-        static const char *const names[] = { "libc.so", "libc-2", "libm.so", "libpthread.so", "ld-linux", "ld-2" };
+        static const char *const names[] = { "libc.so",       "libc-2",   "libm.so",
+                                             "libpthread.so", "ld-linux", "ld-2" };
         const char *name = pg_module_name(path);
         for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
                 if (strncmp(name, names[i], strlen(names[i])) == 0)
@@ -221,7 +222,8 @@ static bool look_up_jit(struct pg_symbolizer *s, struct module *m, uint64_t addr
 {
         const struct pg_jit_code *code = pg_jit_map_find_code(m->jit, address);
         struct pg_frame *f = pg_arena_calloc(s->arena, 1, sizeof(*f));
-        const char *nameless = code ? "" : pg_arena_printf(s->arena, "[jit]+0x%llx", (unsigned long long)address);
+        const char *nameless =
+                code ? "" : pg_arena_printf(s->arena, "[jit]+0x%llx", (unsigned long long)address);
         if (!f || !nameless)
                 return false;
         f->name = f->system_name = f->identity = nameless;

@@ -51,11 +51,12 @@ static bool add_file(const char *path)
         if (fd >= 0)
                 close(fd);
         uint64_t bias = 0x100000000ull * (n_modules + 1);
-        modules[n_modules] = (struct pg_captured_module){ .path = path,
-                                                          .start = bias,
-                                                          .end = bias + code_start[n_modules] + code_size[n_modules],
-                                                          .bias = bias,
-                                                          .is_main = n_modules == 0 };
+        modules[n_modules] =
+                (struct pg_captured_module){ .path = path,
+                                             .start = bias,
+                                             .end = bias + code_start[n_modules] + code_size[n_modules],
+                                             .bias = bias,
+                                             .is_main = n_modules == 0 };
         return code_size[n_modules++] > 0;
 }
 
@@ -115,7 +116,8 @@ static void step(const char *what)
         step_start_ns = cpu_now_ns();
 }
 
-static bool run(const struct pg_captured *c, bool all, const char *out, struct pg_arena *a, struct pg_error *err)
+static bool run(const struct pg_captured *c, bool all, const char *out, struct pg_arena *a,
+                struct pg_error *err)
 {
         struct pg_code_map *map = pg_code_map_create(a);
         struct pg_call_tree *tree = map ? pg_call_tree_create(map) : NULL;
@@ -179,7 +181,9 @@ int main(int argc, char **argv)
                         return 1;
                 }
         size_t stacks = 0;
-        struct pg_captured_process process = { .program = argv[4], .modules = modules, .n_modules = n_modules };
+        struct pg_captured_process process = { .program = argv[4],
+                                               .modules = modules,
+                                               .n_modules = n_modules };
         process.n_nodes = 2 * strtoul(argv[1], NULL, 10);
         process.nodes = make_nodes(process.n_nodes, (unsigned)strtoul(argv[2], NULL, 10), &stacks);
         printf("%zu nodes, %zu stacks\n", process.n_nodes, stacks);

@@ -75,10 +75,12 @@ static char *exported(enum pg_profile_kind kind)
                 if (s->process)
                         pg_buf_printf(&out, "%s:", s->process);
                 for (size_t k = s->n_locations; k-- > 0;)
-                        pg_buf_printf(&out, "%s%c", p->functions[p->locations[s->locations[k]].lines[0].function].name,
+                        pg_buf_printf(&out, "%s%c",
+                                      p->functions[p->locations[s->locations[k]].lines[0].function].name,
                                       k ? ';' : '=');
                 for (size_t v = 0; v < p->n_sample_types; v++)
-                        pg_buf_printf(&out, "%lld%c", (long long)s->values[v], v + 1 < p->n_sample_types ? ' ' : '\n');
+                        pg_buf_printf(&out, "%lld%c", (long long)s->values[v],
+                                      v + 1 < p->n_sample_types ? ' ' : '\n');
         }
         pg_profile_destroy(p);
         pg_profile_builder_destroy(b);
@@ -151,9 +153,10 @@ static void large_runs_are_added_up(void **state)
         enum { N = 20001 };
         struct pg_captured_node *nodes = calloc(N, sizeof(*nodes));
         for (uint32_t i = 1; i < N; i++)
-                nodes[i] = (struct pg_captured_node){
-                        .parent = (i - 1) / 3, .place = PG_PLACE(PROGRAM, 0x1000 + 16 * i), .count = 1, .amount = i
-                };
+                nodes[i] = (struct pg_captured_node){ .parent = (i - 1) / 3,
+                                                      .place = PG_PLACE(PROGRAM, 0x1000 + 16 * i),
+                                                      .count = 1,
+                                                      .amount = i };
         struct pg_captured_process p = process_of("/nowhere/prog", nodes, N);
         for (int run = 0; run < 3; run++)
                 add_run(&p, 1, PG_AGENT_LEFT_OUT);
@@ -204,15 +207,31 @@ static void processes_are_told_apart(void **state)
         (void)state;
         struct pg_captured_node small[] = {
                 { 0 },
-                { .parent = 0, .place = PG_PLACE(PROGRAM, 0x1100), .count = 1, .amount = 10,
-                  .peak_blocks = 1, .peak_bytes = 24, .live_blocks = 1, .live_bytes = 24 },
+                { .parent = 0,
+                  .place = PG_PLACE(PROGRAM, 0x1100),
+                  .count = 1,
+                  .amount = 10,
+                  .peak_blocks = 1,
+                  .peak_bytes = 24,
+                  .live_blocks = 1,
+                  .live_bytes = 24 },
         };
         struct pg_captured_node large[] = {
                 { 0 },
-                { .parent = 0, .place = PG_PLACE(PROGRAM, 0x1100), .count = 2, .amount = 20,
-                  .peak_blocks = 2, .peak_bytes = 48, .live_blocks = 1, .live_bytes = 25 },
-                { .parent = 0, .place = PG_PLACE_PSEUDO(PG_NODE_INHERITED), .peak_blocks = 1, .peak_bytes = 16,
-                  .live_blocks = 1, .live_bytes = 16 },
+                { .parent = 0,
+                  .place = PG_PLACE(PROGRAM, 0x1100),
+                  .count = 2,
+                  .amount = 20,
+                  .peak_blocks = 2,
+                  .peak_bytes = 48,
+                  .live_blocks = 1,
+                  .live_bytes = 25 },
+                { .parent = 0,
+                  .place = PG_PLACE_PSEUDO(PG_NODE_INHERITED),
+                  .peak_blocks = 1,
+                  .peak_bytes = 16,
+                  .live_blocks = 1,
+                  .live_bytes = 16 },
         };
         struct pg_captured_process p[] = {
                 process_of("/bin/sh", small, 2),
@@ -294,9 +313,16 @@ static void a_stack_that_is_large_in_one_value_stays(void **state)
         (void)state;
         struct pg_captured_node nodes[] = {
                 { 0 },
-                { .parent = 0, .place = PG_PLACE(PROGRAM, 0x1100), .count = 1000000, .amount = 1000000,
+                { .parent = 0,
+                  .place = PG_PLACE(PROGRAM, 0x1100),
+                  .count = 1000000,
+                  .amount = 1000000,
                   .peak_bytes = 1000000 },
-                { .parent = 1, .place = PG_PLACE(PROGRAM, 0x1200), .count = 1, .amount = 1, .peak_bytes = 11 },
+                { .parent = 1,
+                  .place = PG_PLACE(PROGRAM, 0x1200),
+                  .count = 1,
+                  .amount = 1,
+                  .peak_bytes = 11 },
                 { .parent = 1, .place = PG_PLACE(PROGRAM, 0x1300), .count = 1, .amount = 11 },
                 { .parent = 1, .place = PG_PLACE(PROGRAM, 0x1400), .count = 11, .amount = 0 },
                 { .parent = 1, .place = PG_PLACE(PROGRAM, 0x1500), .count = 9, .amount = 9, .peak_bytes = 9 },
@@ -345,7 +371,7 @@ static bool whole_way(struct pg_captured_process *p, struct pg_error *e)
         PG_AUTO_CALL_TREE struct pg_call_tree *t = m ? pg_call_tree_create(m) : NULL;
         struct pg_profile_builder *b = t ? pg_profile_builder_create(PG_PROFILE_HEAP, 1) : NULL;
         bool ok = b ? pg_call_tree_add_run(t, &c, "agent.so", PG_AGENT_TO_CALLER, e) &&
-                              pg_call_tree_add_run(t, &c, "agent.so", PG_AGENT_TO_CALLER, e)
+                                  pg_call_tree_add_run(t, &c, "agent.so", PG_AGENT_TO_CALLER, e)
                     : pg_fail_nomem(e);
         if (ok) {
                 pg_call_tree_fold(t, &fold);
@@ -369,7 +395,8 @@ static void failures_leave_nothing_behind(void **state)
                 { .parent = 0, .place = PG_PLACE(PROGRAM, 0x1100), .count = 1, .amount = 10 },
                 { .parent = 1, .place = PG_PLACE(LIBRARY, 0x10), .count = 2, .amount = 20 },
         };
-        struct pg_captured_process p[] = { process_of("/bin/sh", nodes, 3), process_of("/nowhere/prog", nodes, 3) };
+        struct pg_captured_process p[] = { process_of("/bin/sh", nodes, 3),
+                                           process_of("/nowhere/prog", nodes, 3) };
         for (long i = 0;; i++) {
                 struct pg_error e = { 0 };
                 alloc_fail(i);

@@ -145,14 +145,17 @@ static void names_of_another_build_are_not_used(void **state)
         path[n] = '\0';
         struct pg_captured_module self = { .path = path, .start = 1, .end = 2, .is_main = true };
         static const char *const other_id[] = { "0123456789abcdef" }, *const no_id[] = { "" };
-        const struct pg_captured_process changed = { .modules = &self, .build_ids = other_id, .n_modules = 1 };
+        const struct pg_captured_process changed = { .modules = &self,
+                                                     .build_ids = other_id,
+                                                     .n_modules = 1 };
         const struct pg_captured_process unknown = { .modules = &self, .build_ids = no_id, .n_modules = 1 };
         uint64_t bias = 0;
         dl_iterate_phdr(first_bias, &bias);
         uint64_t address = (uint64_t)(uintptr_t)a_known_place - bias;
         char name[64];
         snprintf(name, sizeof(name), "test_code_map (replaced)+0x%lx", (unsigned long)address);
-        uint32_t replaced = intern(module_of(&changed, 0), address), same = intern(module_of(&unknown, 0), address);
+        uint32_t replaced = intern(module_of(&changed, 0), address),
+                 same = intern(module_of(&unknown, 0), address);
         assert_int_not_equal(replaced, same);
         assert_true(pg_code_map_symbolize(map, NULL, &err));
         assert_string_equal(pg_code_map_point(map, replaced)->function, name);
@@ -172,7 +175,8 @@ static void code_of_a_jit_compiler_gets_names(void **state)
         const struct pg_captured_process p = { .pid = getpid() };
         const struct pg_captured_process nobody = { .pid = 0 };
         uint32_t jit = module_of(&p, PG_MODULE_NONE), none = module_of(&nobody, PG_MODULE_NONE);
-        uint32_t fib = intern(jit, 0x7f0000001080), stub = intern(jit, 0x7f0000009000), nameless = intern(none, 0x1080);
+        uint32_t fib = intern(jit, 0x7f0000001080), stub = intern(jit, 0x7f0000009000),
+                 nameless = intern(none, 0x1080);
         bool named = pg_code_map_symbolize(map, NULL, &err);
         unlink(path);
         assert_true(named);

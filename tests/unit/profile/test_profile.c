@@ -101,7 +101,8 @@ static void equal_profiles_give_equal_bytes(void **state)
         PG_AUTO_FREE char *b = format(q, &m);
         assert_int_equal(n, m);
         assert_memory_equal(a, b, n);
-        assert_memory_equal(a, "\x1f\x8b\x08\0\0\0\0\0\4\xff", 10); // RFC 1952: no name, no time, fastest, no system
+        assert_memory_equal(a, "\x1f\x8b\x08\0\0\0\0\0\4\xff",
+                            10); // RFC 1952: no name, no time, fastest, no system
 }
 
 /* Three places of two modules and their samples, added forwards or backwards. */
@@ -209,7 +210,8 @@ static struct pg_profile *make_labelled(void)
         struct pg_profile *p = NULL;
         struct pg_profile_builder *b = pg_profile_builder_create(PG_PROFILE_CPU, 1);
         assert_true(pg_profile_add_mapping(b, 0x1000, 0x2000, "/bin/a", "", &m, &err));
-        uint32_t stack[2] = { add_place(b, m, 0x1100, "skip", "parse"), add_place(b, m, 0x1200, "main", NULL) };
+        uint32_t stack[2] = { add_place(b, m, 0x1100, "skip", "parse"),
+                              add_place(b, m, 0x1200, "main", NULL) };
         uint32_t odd = add_place(b, m, 0x1300, "a;b", NULL);
         static const char *const processes[] = { "sh/2", NULL, "sh/1", "sh/2" };
         for (int i = 0; i < 4; i++) {
@@ -236,7 +238,9 @@ static void samples_of_processes_stay_apart(void **state)
         static const struct {
                 const char *process;
                 int64_t value;
-        } want[] = { { NULL, 0 }, { NULL, 20 }, { "sh/1", 40 }, { "sh/2", 90 }, { NULL, 7 } }; // 90 is 10 + 80
+        } want[] = {
+                { NULL, 0 }, { NULL, 20 }, { "sh/1", 40 }, { "sh/2", 90 }, { NULL, 7 }
+        }; // 90 is 10 + 80
         assert_int_equal(q->n_samples, 5);
         for (size_t i = 0; i < 5; i++) {
                 if (want[i].process)

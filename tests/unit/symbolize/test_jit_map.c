@@ -51,7 +51,8 @@ static void names_are_made_readable(void **state)
                 { "JS:*fib /srv/app.js:3", "fib /srv/app.js:3", NULL, 0 },
                 { "Builtin:ArrayMap", "Builtin:ArrayMap", NULL, 0 },
                 { "BytecodeHandler:Add", "BytecodeHandler:Add", NULL, 0 },
-                { "instance int[] Program::Main(string[])", "instance int[] Program::Main(string[])", NULL, 0 },
+                { "instance int[] Program::Main(string[])", "instance int[] Program::Main(string[])", NULL,
+                  0 },
                 { "JS:*f /a.js:4294967296:1", "f /a.js:4294967296:1", NULL, 0 },
         };
         for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -215,7 +216,8 @@ static void only_a_trusted_file_is_found(void **state)
         bool there = pg_jit_map_find(pid, 0, found);
         bool same = there && strcmp(found, path) == 0;
         bool young = pg_jit_map_find(pid, monotonic_now_ns() - 1000000, found);
-        const struct timespec hour_ago[2] = { { .tv_sec = time(NULL) - 3600 }, { .tv_sec = time(NULL) - 3600 } };
+        const struct timespec hour_ago[2] = { { .tv_sec = time(NULL) - 3600 },
+                                              { .tv_sec = time(NULL) - 3600 } };
         utimensat(AT_FDCWD, path, hour_ago, 0);
         bool old = pg_jit_map_find(pid, monotonic_now_ns(), found);
         bool foreign = false;
