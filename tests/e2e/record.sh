@@ -176,9 +176,11 @@ function main() {
   for (let i = 0; i < 40; i++) sum += burn(4000000);
   console.log(sum);
 }
+require('fs').writeFileSync('pid', String(process.pid));
 main();
 END
 	expect_exit 0 -- perfgate record -o out --metrics cpu_share -- node --perf-basic-prof busy.js
+	rm -f "/tmp/perf-$(cat pid).map"
 	expect_exit 0 -- perfgate top out/cpu.pb.gz
 	[[ $(row burn) == *"burn $PWD/busy.js" ]] || fail "a row of burn in busy.js"
 	row burn | awk '{ exit !($3 > 50) }' || fail "more than half of the time in burn"
