@@ -71,7 +71,6 @@ __attribute__((noinline)) static struct node *make_string(struct work *w)
 __attribute__((noinline)) static struct node *make_array(struct work *w, unsigned depth)
 {
         struct node *n = checked(w, calloc(1, sizeof(*n)));
-#pragma GCC unroll 1
         for (unsigned i = 0; i < CHILDREN && w->left > 0; i++)
                 n->children[i] = make_value(w, depth - 1);
         return n;
@@ -81,7 +80,6 @@ __attribute__((noinline)) static struct node *make_object(struct work *w, unsign
 {
         struct node *n = checked(w, calloc(1, sizeof(*n)));
         n->text = make_text(w);
-#pragma GCC unroll 1
         for (unsigned i = 0; i < CHILDREN / 2 && w->left > 0; i++)
                 n->children[i] = make_value(w, depth - 1);
         n->text = checked(w, realloc(n->text, 2 * SMALL_BYTES));
