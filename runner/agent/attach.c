@@ -16,6 +16,7 @@
 
 #include "runner/agent/count.h"
 #include "runner/agent/glibc.h"
+#include "runner/agent/live.h"
 #include "runner/agent/modules.h"
 #include "runner/agent/raw.h"
 #include "runner/agent/sampler.h"
@@ -214,6 +215,7 @@ static void map_live(int fd, uint32_t index)
 {
         uint32_t live = agent.header->live, n_nodes = agent.slot->nodes_limit;
         agent.live_blocks = NULL;
+        live_start();
         if (agent.header->mode != PG_MODE_COUNT || live == PG_LIVE_OFF)
                 return;
         uint32_t n = affordable(live == PG_LIVE_EXACT ? PG_LIVE_EXACT_BLOCKS : PG_LIVE_SAMPLED_BLOCKS);

@@ -124,28 +124,56 @@ static inline bool is_full(void)
                 is_fuller_than(CROWDED_EIGHTHS));
 }
 
-/* Blocks that are not in the sample of that level. */
-static void take_out_others(uint32_t level)
+/* Blocks that are not in the sample any more. */
+static void take_out_others(const struct pg_live_view *v)
 {
         for (size_t i = 0, n = ((size_t)agent.live_mask + 1) * PG_LIVE_BUCKET; i < n; i++) {
                 struct pg_live_block *b = &agent.live_blocks[i];
                 uint64_t address = atomic_load_explicit(&b->address, memory_order_acquire);
                 uint64_t bytes = atomic_load_explicit(&b->bytes, memory_order_relaxed);
-                if (address && address != PG_LIVE_CLAIMED && !pg_live_is_hit(address, bytes, level))
+                if (address && address != PG_LIVE_CLAIMED && !pg_live_view_hit(v, address, bytes))
                         take_out(b, address);
         }
+}
+
+const struct pg_live_view *_Atomic live_view;
+
+enum { MARKED_LEVELS = 9 }; // levels below it have their marks in a table: a granule's number fits into 16 bits
+
+/* All levels' tables, the lowest first: each has a quarter of the one before. */
+static uint16_t marks[(1 << (PG_LIVE_PERIOD_BITS - PG_LIVE_GRANULE_BITS - PG_LIVE_STEP_BITS)) * 4 / 3 + 1];
+static struct pg_live_view views[PG_LIVE_LEVEL_MAX + 1];
+
+/* A level is prepared once; threads that do it at once write the same. */
+static const struct pg_live_view *view_of(uint32_t level)
+{
+        uint16_t *table = marks;
+        for (uint32_t below = 1; below < level && level < MARKED_LEVELS; below++)
+                table += pg_live_windows(below);
+        for (uint64_t window = 0; level < MARKED_LEVELS && window < pg_live_windows(level); window++)
+                table[window] = (uint16_t)(pg_live_mark(window, level) >> PG_LIVE_GRANULE_BITS);
+        views[level] = pg_live_view(level, level < MARKED_LEVELS ? table : NULL);
+        return &views[level];
+}
+
+void live_start(void)
+{
+        atomic_store_explicit(&live_view, NULL, memory_order_relaxed);
 }
 
 /* One level up. O(table), which then takes some three quarters of a table of new blocks to fill again. */
 static void raise_level(void)
 {
         uint32_t level = live_level();
-        if (level == PG_LIVE_LEVEL_MAX ||
-            !atomic_compare_exchange_strong_explicit(&agent.slot->live_level, &level, level + 1, memory_order_acq_rel,
+        if (level == PG_LIVE_LEVEL_MAX)
+                return;
+        const struct pg_live_view *next = view_of(level + 1);
+        if (!atomic_compare_exchange_strong_explicit(&agent.slot->live_level, &level, level + 1, memory_order_acq_rel,
                                                      memory_order_relaxed))
                 return;
         atomic_store_explicit(&agent.slot->live_sweeping, 1, memory_order_relaxed);
-        take_out_others(level + 1);
+        atomic_store_explicit(&live_view, next, memory_order_release);
+        take_out_others(next);
         atomic_store_explicit(&agent.slot->live_sweeping, 0, memory_order_relaxed);
 }
 
@@ -167,7 +195,7 @@ static void insert(const struct pg_cell *c, uint64_t address)
         if (is_full())
                 raise_level();
         uint32_t level = live_level();
-        if (!pg_live_is_hit(address, c->last_bytes, level))
+        if (!live_is_hit(address, c->last_bytes))
                 return;
         struct pg_live_block *b = claim(address);
         if (!b) {

@@ -23,6 +23,19 @@ static inline uint32_t live_level(void)
         return atomic_load_explicit(&agent.slot->live_level, memory_order_relaxed);
 }
 
+/* The present level; NULL: level 0, all blocks. It may lag behind the slot's level for an instant. */
+extern const struct pg_live_view *_Atomic live_view __attribute__((visibility("hidden")));
+
+/* A process with a table of its own starts at level 0. */
+void live_start(void);
+
+/* Whether a block is in the sample. */
+static inline bool live_is_hit(uint64_t address, uint64_t bytes)
+{
+        const struct pg_live_view *v = atomic_load_explicit(&live_view, memory_order_acquire);
+        return !v || pg_live_view_hit(v, address, bytes);
+}
+
 static inline struct pg_live_block *live_bucket(uint64_t address, uint32_t which)
 {
         return &agent.live_blocks[pg_live_bucket(address, agent.live_mask + 1, which) * PG_LIVE_BUCKET];
@@ -40,7 +53,7 @@ static inline void live_born(struct pg_cell *c, uint64_t address, uint64_t bytes
                 live_settle(c);
         c->last_node = node;
         atomic_store_explicit(&c->last_address, address, memory_order_relaxed);
-        if (!agent.live_blocks || !pg_live_is_hit(address, bytes, live_level()))
+        if (!agent.live_blocks || !live_is_hit(address, bytes))
                 return;
         c->last_bytes = bytes;
         c->last_peak = peak;
@@ -55,7 +68,7 @@ static inline void live_dies_young(struct pg_cell *c, uint64_t address, uint64_t
         atomic_store_explicit(t, atomic_load_explicit(t, memory_order_relaxed) + 1, memory_order_relaxed);
         if (live_pending(c) != PG_PENDING_NOT)
                 live_forget_newest(c);
-        else if (agent.live_blocks && pg_live_is_hit(address, bytes, live_level()))
+        else if (agent.live_blocks && live_is_hit(address, bytes))
                 live_remove(address, bytes);
         atomic_store_explicit(&c->last_address, 0, memory_order_relaxed);
 }
@@ -70,7 +83,7 @@ static inline void live_dies(struct pg_cell *c, uint64_t address, uint64_t bytes
         if (__builtin_expect(live_pending(c) != PG_PENDING_NOT, 0))
                 live_settle(c);
         atomic_store_explicit(&c->last_address, 0, memory_order_relaxed);
-        if (agent.live_blocks && pg_live_is_hit(address, bytes, live_level()))
+        if (agent.live_blocks && live_is_hit(address, bytes))
                 live_remove(address, bytes);
 }
 

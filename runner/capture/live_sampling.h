@@ -5,7 +5,8 @@
  * The address space is divided into windows of 16 * 4^level bytes, and in each one 16-byte granule is marked by
  * a hash, uniformly. A block that covers a mark is in the sample. Whether it is can be seen from its address and
  * size alone: a free asks no table, threads agree without talking, and a run with fixed addresses repeats. The
- * marks of a level are among those of the level below, so widening the windows only takes blocks out.
+ * marks of a level are among those of the level below, so widening the windows only takes blocks out. Marks repeat
+ * every 4 MiB of addresses, so that a table can hold them.
  *
  * Each byte is as likely as any other to be marked, so a block of s bytes inside one window is in the sample
  * with probability s / window; pg_live_probability has the rest. Dividing by it makes sums over live blocks
@@ -15,12 +16,14 @@
 #define PG_CAPTURE_LIVE_SAMPLING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
         PG_LIVE_GRANULE_BITS = 4,
         PG_LIVE_STEP_BITS = 2,
         PG_LIVE_LEVEL_MAX = 16, // windows of 64 GiB
+        PG_LIVE_PERIOD_BITS = 22,
 };
 
 static inline uint32_t pg_live_window_bits(uint32_t level)
@@ -61,19 +64,40 @@ static inline void pg_live_narrow(uint64_t *window, uint32_t *level)
         }
 }
 
-/* Whether the mark of the window lies in [from, to). Nearly always one hash for a small block. */
-static inline bool pg_live_window_hit(uint64_t window, uint32_t level, uint64_t from, uint64_t to)
+/* Windows whose marks differ from each other; then they repeat. A power of two. */
+static inline uint64_t pg_live_windows(uint32_t level)
 {
-        while (level > 0) {
+        uint32_t bits = pg_live_window_bits(level);
+        return bits < PG_LIVE_PERIOD_BITS ? 1ull << (PG_LIVE_PERIOD_BITS - bits) : 1;
+}
+
+/* Bytes from the start of a window to its mark. */
+static inline uint64_t pg_live_mark(uint64_t window, uint32_t level)
+{
+        uint64_t size = 1ull << pg_live_window_bits(level);
+        window &= pg_live_windows(level) - 1;
+        while (level > 0)
                 pg_live_narrow(&window, &level);
-                uint32_t bits = pg_live_window_bits(level);
-                uint64_t lo = window << bits, hi = (window + 1) << bits;
-                if (hi <= from || lo >= to)
-                        return false;
-                if (lo >= from && hi <= to)
-                        return true;
-        }
-        return true;
+        return window << PG_LIVE_GRANULE_BITS & (size - 1);
+}
+
+/* A level with what decisions need at hand. */
+struct pg_live_view {
+        uint32_t level, bits;  // bits: of a window's size
+        uint64_t window_mask;  // pg_live_windows - 1
+        const uint16_t *marks; // in granules, of windows 0 to window_mask; NULL: each is computed
+};
+
+static inline struct pg_live_view pg_live_view(uint32_t level, const uint16_t *marks)
+{
+        return (struct pg_live_view){ level, pg_live_window_bits(level), pg_live_windows(level) - 1, marks };
+}
+
+static inline uint64_t pg_live_view_mark(const struct pg_live_view *v, uint64_t window)
+{
+        if (__builtin_expect(!v->marks, 0))
+                return (window << v->bits) + pg_live_mark(window, v->level);
+        return (window << v->bits) + ((uint64_t)v->marks[window & v->window_mask] << PG_LIVE_GRANULE_BITS);
 }
 
 /* End of the granules that a block covers. */
@@ -83,16 +107,19 @@ static inline uint64_t pg_live_end(uint64_t address, uint64_t bytes)
 }
 
 /* Whether a block is in the sample of that level. address is a multiple of 16, as every allocator's blocks are. */
+static inline bool pg_live_view_hit(const struct pg_live_view *v, uint64_t address, uint64_t bytes)
+{
+        uint64_t to = pg_live_end(address, bytes), first = address >> v->bits, last = (to - 1) >> v->bits;
+        uint64_t mark = pg_live_view_mark(v, first);
+        if (__builtin_expect(first == last, 1))
+                return mark >= address && mark < to;
+        return last - first >= 2 || mark >= address || pg_live_view_mark(v, last) < to;
+}
+
 static inline bool pg_live_is_hit(uint64_t address, uint64_t bytes, uint32_t level)
 {
-        if (level == 0)
-                return true;
-        uint64_t to = pg_live_end(address, bytes);
-        uint64_t first = address >> pg_live_window_bits(level), last = (to - 1) >> pg_live_window_bits(level);
-        if (__builtin_expect(first == last, 1))
-                return pg_live_window_hit(first, level, address, to);
-        return last - first >= 2 || pg_live_window_hit(first, level, address, to) ||
-               pg_live_window_hit(last, level, address, to);
+        struct pg_live_view v = pg_live_view(level, NULL);
+        return level == 0 || pg_live_view_hit(&v, address, bytes);
 }
 
 /* Its probability over all placements of marks: 1 for a block with a whole window inside. > 0 for bytes > 0. */
