@@ -32,6 +32,8 @@ struct stack_store {
         struct trie trie;
         struct bounds bounds;
         uint32_t epoch; // agent.epoch whose slot the nodes are in
+        uint32_t turned_away;    // walks that came in the middle of the one under way
+        const uint64_t *walking; // frame of the walk under way; NULL: none
         uint32_t depth;
         struct stack_frame frames[PG_STACK_MAX];
         struct stack_word words[WORDS_MAX];
@@ -60,10 +62,17 @@ static void keep_nothing(struct stack_store *s)
         s->kept.top = &no_frame;
 }
 
+/* What a fork found in the middle of a walk is left alone: the walk may go on, in a child whose parent forked in a
+ * signal handler, and the thread that was at it may be another one. */
+static bool is_of_use(const struct stack_store *s)
+{
+        return s && (s->epoch == agent.epoch || !s->walking);
+}
+
 static struct stack_store *store_of(size_t cell)
 {
         struct stack_store *s = atomic_load_explicit(&stores[cell], memory_order_acquire);
-        if (!s) {
+        if (!is_of_use(s)) {
                 s = raw_map_private(sizeof(*s));
                 if (!s)
                         return NULL;
@@ -81,12 +90,53 @@ static struct stack_store *store_of(size_t cell)
 void stack_adopt(const struct pg_cell *c)
 {
         struct stack_store *s = c ? store_of((size_t)(c - agent.cells)) : NULL;
+        if (s && stack_self == &s->kept && s->walking) // in a signal handler that interrupted a walk
+                return;
         stack_self = s ? &s->kept : &nothing_kept;
         if (!s)
                 return;
+        s->walking = NULL; // its last thread may have ended in the middle
         keep_nothing(s);
         bounds_start(&s->bounds);
         s->kept.until_verify = agent.header->verify_every;
+}
+
+/* ---- one walk at a time ---- */
+
+/*
+ * A thread walks one stack at a time. A signal handler that comes in the middle of a walk and allocates is turned away:
+ * frames, words and tree are half done. A handler may also jump out of a walk, which then never ends: after many were
+ * turned away it is given up, and nothing that it left is used. Should it come back after all it notices.
+ */
+enum { TURNED_AWAY_MAX = 4096 };
+
+static inline bool walk_begin(struct stack_store *s, const uint64_t *frame)
+{
+        if (__builtin_expect(s->walking != NULL, 0)) {
+                if (++s->turned_away < TURNED_AWAY_MAX)
+                        return false;
+                keep_nothing(s);
+        }
+        s->walking = frame;
+        s->turned_away = 0;
+        s->kept.top = &no_frame; // no handler may find it
+        atomic_signal_fence(memory_order_seq_cst);
+        return true;
+}
+
+/* Nobody gave it up meanwhile, and the thread still works with this memory. */
+static inline bool walk_is_mine(const struct stack_store *s, const uint64_t *frame)
+{
+        atomic_signal_fence(memory_order_seq_cst);
+        return *(const uint64_t *const volatile *)&s->walking == frame && stack_self == &s->kept;
+}
+
+static inline void walk_end(struct stack_store *s, const uint64_t *frame)
+{
+        if (walk_is_mine(s, frame))
+                s->walking = NULL;
+        else
+                keep_nothing(s);
 }
 
 /* ---- ends ---- */
@@ -376,45 +426,48 @@ static void walk_without_kept(struct search *w, const struct pg_regs *regs)
         search(w);
 }
 
-static uint32_t walk_from(struct stack_store *s, const struct pg_regs *regs, uint32_t root)
+static struct pg_regs regs_of_caller(const uint64_t *frame)
 {
+        return (struct pg_regs){ .pc = frame[1], .sp = (uint64_t)(uintptr_t)(frame + 2), .bp = frame[0] };
+}
+
+static uint32_t walk_from(struct stack_store *s, const uint64_t *frame, uint32_t root)
+{
+        const struct pg_regs regs = regs_of_caller(frame);
         struct search w;
-        if (__builtin_expect(!bounds_contain(&s->bounds, regs->sp), 0) && !bounds_find(&s->bounds, regs->sp))
+        if (__builtin_expect(!bounds_contain(&s->bounds, regs.sp), 0) && !bounds_find(&s->bounds, regs.sp))
                 keep_nothing(s);
         if (!s->bounds.own)
-                trust_only_readable(s, regs->sp);
+                trust_only_readable(s, regs.sp);
         w.store = s;
-        w.regs = *regs;
-        bounds_stack(&s->bounds, regs->sp, &w.stack);
+        w.regs = regs;
+        bounds_stack(&s->bounds, regs.sp, &w.stack);
         w.kept = s->depth;
         w.n_fresh = w.n_words = 0;
         w.switched = false;
         w.end = PG_STOP_NOT;
         search(&w);
         if (__builtin_expect(w.kept + w.n_fresh > PG_STACK_MAX || w.end == PG_STOP_DEPTH, 0))
-                walk_without_kept(&w, regs); // the innermost frames, below [truncated]
+                walk_without_kept(&w, &regs); // the innermost frames, below [truncated]
+        if (__builtin_expect(!walk_is_mine(s, frame), 0))
+                return PG_NODE_OTHER;
         uint32_t met_at = w.kept, node = keep(&w, root);
         if (__builtin_expect(s->kept.until_verify != 0, 0) && met_at && --s->kept.until_verify == 0)
-                stack_verify_regs(s, regs, node);
+                stack_verify_regs(s, &regs, node);
         return node;
-}
-
-static struct pg_regs regs_of_caller(const uint64_t *frame)
-{
-        return (struct pg_regs){ .pc = frame[1], .sp = (uint64_t)(uintptr_t)(frame + 2), .bp = frame[0] };
 }
 
 uint32_t stack_walk(const uint64_t *frame, uint32_t root)
 {
         struct stack_store *s = self_store();
-        if (!s)
+        if (!s || !walk_begin(s, frame))
                 return note_other(PG_NODE_OTHER);
         if (root != PG_NODE_ROOT) // kept nodes hang below the root
                 keep_nothing(s);
-        struct pg_regs regs = regs_of_caller(frame);
-        uint32_t node = walk_from(s, &regs, root);
+        uint32_t node = walk_from(s, frame, root);
         if (root != PG_NODE_ROOT)
                 keep_nothing(s);
+        walk_end(s, frame);
         return note_other(node);
 }
 
@@ -445,6 +498,12 @@ uint32_t stack_of_context(const uint64_t *all)
 
 void stack_verify(const uint64_t *frame, uint32_t node)
 {
+        struct stack_store *s = self_store();
+        const struct stack_frame *top = s->kept.top;
         struct pg_regs regs = regs_of_caller(frame);
-        stack_verify_regs(self_store(), &regs, node);
+        if (!walk_begin(s, frame))
+                return;
+        stack_verify_regs(s, &regs, node);
+        s->kept.top = top;
+        walk_end(s, frame);
 }

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_stacks.c - call stacks of allocations where a thread does not stay on one stack or at one thing.
+ */
+#include "tests/unit/assert_near.h"
+
+#include "tests/agent/harness.h"
+
+static void run_verified(const char *name, const char *mode, struct counted *ret)
+{
+        const struct pg_capture_request request = { .mode = PG_MODE_COUNT, .verify_every = 3 };
+        const char *const argv[] = { target(name), mode, NULL };
+        run_requested(&request, argv, NULL, ret);
+        if (ret->exit_status != 0)
+                fail_msg("%s %s: exit status %d", name, mode, ret->exit_status);
+        assert_int_equal(ret->captured->n_damaged, 0);
+        assert_int_equal(ret->captured->processes[0].quality.stacks_different, 0);
+}
+
+static uint64_t largest_count_of_size(const struct pg_captured_process *p, uint64_t bytes)
+{
+        uint64_t most = 0;
+        for (size_t i = 0; i < p->n_nodes; i++)
+                if (p->nodes[i].count > most && p->nodes[i].amount == bytes * p->nodes[i].count)
+                        most = p->nodes[i].count;
+        return most;
+}
+
+/* In the middle of a walk its stack is [other]. */
+static void a_handler_may_allocate_at_any_time(void **state)
+{
+        (void)state;
+        struct counted c;
+        run_verified("alloc_signals", "return", &c);
+        const struct pg_captured_process *p = &c.captured->processes[0];
+        assert_int_equal(largest_count_of_size(p, 999), 100000);
+        assert_true(p->quality.stacks_verified > 0);
+        assert_true(p->quality.stacks_other < p->allocations / 10);
+        counted_free(&c);
+}
+
+/* A walk that never ended is given up after 4096 others were turned away. */
+static void a_handler_may_jump_out_at_any_time(void **state)
+{
+        (void)state;
+        struct counted c;
+        run_verified("alloc_signals", "jump", &c);
+        const struct pg_captured_process *p = &c.captured->processes[0];
+        assert_true(largest_count_of_size(p, 999) >= 100000 - 4096);
+        counted_free(&c);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_handler_may_allocate_at_any_time),
+                cmocka_unit_test(a_handler_may_jump_out_at_any_time),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
