@@ -91,8 +91,8 @@ bool bounds_find(struct bounds *b, uint64_t sp)
 
 static bool more_pages(struct pg_stack *s, uint64_t address)
 {
-        if (s->hi == s->lo) // the page of the red zone may be a guard
-                s->lo = s->hi = address & -page;
+        if (s->hi == s->lo && address - s->lo >= page && !page_is_readable(s->lo)) // the red zone's page may be a guard
+                s->lo = s->hi = s->lo + page;
         if (address < s->lo || address - s->lo >= FOREIGN_PAGES_MAX * page)
                 return false;
         while (s->hi < address + 8) {
