@@ -24,13 +24,13 @@ static pg_rule chain_rule(void)
                 .cfa = PG_CFA_CHAIN, .cfa_offset = 16, .bp = PG_BP_AT_CFA, .bp_offset = -16 });
 }
 
-/* A file whose segments are not mapped as one piece (a large program at a fixed address) has a range for each;
- * the unwind information is then in another one than the code. */
 static pg_rule outermost_rule(void)
 {
         return pg_rule_pack((struct pg_rule_parts){ .cfa = PG_CFA_SP, .cfa_offset = 8, .ra = PG_RA_UNDEFINED });
 }
 
+/* A file whose segments are not mapped as one piece (a large program at a fixed address) has a range for each;
+ * the unwind information is then in another one than the code. */
 static pg_rule rule_of_module(const struct dl_find_object *code, uint64_t address)
 {
         struct dl_find_object o;
@@ -50,6 +50,13 @@ static bool has_no_cfi(pg_rule rule)
         return pg_rule_cfa(rule) == PG_CFA_STOP && pg_rule_why(rule) == PG_STOP_NO_CFI;
 }
 
+/* n bytes can be read there. A chain of frame pointers may lead anywhere: between two segments, or to code that may be
+ * executed only. */
+static bool is_code(uint64_t address, uint64_t n)
+{
+        return bounds_readable(address, address + n);
+}
+
 /* A return address that is a function's first instruction, behind a gap: nobody called from there, it was laid at the
  * end of the stack when that was made (__start_context of glibc). The gap is padding: no code that ends with ret. */
 static bool is_laid_by_hand(const struct dl_find_object *o, uint64_t address)
@@ -61,7 +68,10 @@ static bool is_laid_by_hand(const struct dl_find_object *o, uint64_t address)
 
 static pg_rule rule_without_cfi(const struct dl_find_object *o, uint64_t address)
 {
-        if (pg_cfi_is_signal_return((const uint8_t *)(uintptr_t)address, 9))
+        if (!is_code(address, 1))
+                return pg_rule_stop(PG_STOP_NO_CFI);
+        if (is_code(address, PG_SIGNAL_RETURN_BYTES) &&
+            pg_cfi_is_signal_return((const uint8_t *)(uintptr_t)address, PG_SIGNAL_RETURN_BYTES))
                 return pg_rule_pack((struct pg_rule_parts){ .cfa = PG_CFA_SIGNAL });
         return is_laid_by_hand(o, address) ? outermost_rule() : chain_rule();
 }
@@ -70,8 +80,8 @@ static pg_rule rule_without_cfi(const struct dl_find_object *o, uint64_t address
  * had saved, and a walk through that finds anything. */
 static pg_rule rule_without_module(uint64_t address)
 {
-        bool is_memory = address >> 47 == 0 && bounds_readable(address, address + 1);
-        return pg_rule_with_owner(is_memory ? chain_rule() : pg_rule_stop(PG_STOP_NO_CFI), PG_MODULE_NONE);
+        pg_rule rule = address >> 47 == 0 && is_code(address, 1) ? chain_rule() : pg_rule_stop(PG_STOP_NO_CFI);
+        return pg_rule_with_owner(rule, PG_MODULE_NONE);
 }
 
 static pg_rule find(void *unused, uint64_t address)

@@ -53,6 +53,7 @@ bool pg_cfi_next(const struct pg_cfi *cfi, bool is_debug_frame, size_t *offset, 
 
 /** True when the bytes at code (n readable) are the machine's signal return trampoline, which some C libraries
  * have without CFI; the rule is then pg_rule_pack({ .cfa = PG_CFA_SIGNAL }). */
+enum { PG_SIGNAL_RETURN_BYTES = 9 }; // more are not looked at
 bool pg_cfi_is_signal_return(const uint8_t *code, size_t n);
 
 #endif

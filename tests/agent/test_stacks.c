@@ -62,12 +62,25 @@ static void a_frame_across_pages_of_a_coroutine_is_read(void **state)
         counted_free(&c);
 }
 
+/* Where nothing can be read is no code, and so no frame. */
+static void a_chain_may_lead_anywhere(void **state)
+{
+        (void)state;
+        struct counted c;
+        run_verified("alloc_stacks", "hole", &c);
+        const struct pg_captured_process *p = &c.captured->processes[0];
+        assert_int_equal(largest_count_of_size(p, 64), 1);
+        assert_int_equal(p->quality.unknown, 1);
+        counted_free(&c);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_handler_may_allocate_at_any_time),
                 cmocka_unit_test(a_handler_may_jump_out_at_any_time),
                 cmocka_unit_test(a_frame_across_pages_of_a_coroutine_is_read),
+                cmocka_unit_test(a_chain_may_lead_anywhere),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
