@@ -179,28 +179,28 @@ static void raise_level(void)
 
 /* ---- the newest block of a thread, before it is in the table ---- */
 
-/* Nobody else may free the newest block from here on, or somebody did: false. */
-static bool start_moving(struct pg_cell *c)
+/* False: somebody else was faster. */
+static bool change_pending(struct pg_cell *c, uint64_t from, uint64_t to)
 {
-        uint32_t pending = PG_PENDING;
         if (!is_alone())
-                return atomic_compare_exchange_strong_explicit(&c->last_pending, &pending, PG_PENDING_MOVING,
-                                                               memory_order_acq_rel, memory_order_relaxed);
-        atomic_store_explicit(&c->last_pending, PG_PENDING_MOVING, memory_order_relaxed);
+                return atomic_compare_exchange_strong_explicit(&c->pending, &from, to, memory_order_acq_rel,
+                                                               memory_order_relaxed);
+        atomic_store_explicit(&c->pending, to, memory_order_relaxed);
         return true;
 }
 
-static void insert(const struct pg_cell *c, uint64_t address)
+/* Where it is; NULL when it does not belong there any more, or finds no place. */
+static struct pg_live_block *insert(const struct pg_cell *c, uint64_t address)
 {
         if (is_full())
                 raise_level();
         uint32_t level = live_level();
         if (!live_is_hit(address, c->last_bytes))
-                return;
+                return NULL;
         struct pg_live_block *b = claim(address);
         if (!b) {
                 atomic_fetch_add_explicit(&agent.slot->live_lost, 1, memory_order_relaxed);
-                return;
+                return NULL;
         }
         atomic_store_explicit(&b->bytes, c->last_bytes, memory_order_relaxed);
         atomic_store_explicit(&b->peak, c->last_peak, memory_order_relaxed);
@@ -209,45 +209,47 @@ static void insert(const struct pg_cell *c, uint64_t address)
         count_blocks(1); // also the barrier between the block that is to be seen and the level that is looked at
         if (__builtin_expect(live_level() != level, 0) && !pg_live_is_hit(address, c->last_bytes, live_level()))
                 take_out(b, address);
+        return b;
 }
 
 void live_settle(struct pg_cell *c)
 {
-        if (!start_moving(c))
+        uint64_t address = atomic_load_explicit(&c->pending, memory_order_relaxed) & ~(uint64_t)PG_MOVING;
+        if (!address || !change_pending(c, address, address | PG_MOVING))
                 return;
-        insert(c, atomic_load_explicit(&c->last_address, memory_order_relaxed));
-        atomic_store_explicit(&c->last_pending, PG_PENDING_NOT, memory_order_release);
+        struct pg_live_block *b = insert(c, address);
+        if (!change_pending(c, address | PG_MOVING, 0) && b) // freed meanwhile
+                take_out(b, address);
 }
 
 void live_forget_newest(struct pg_cell *c)
 {
         leave_peak(c->last_node, c->last_peak, atomic_load_explicit(&c->last_address, memory_order_relaxed),
                    c->last_bytes);
-        atomic_store_explicit(&c->last_pending, PG_PENDING_NOT, memory_order_relaxed);
+        atomic_store_explicit(&c->pending, 0, memory_order_relaxed);
 }
 
-/* The thread that holds the block as its newest, and has not moved it into the table yet; NULL: none. */
-static struct pg_cell *find_holder(uint64_t address)
-{
-        for (uint32_t i = 1, n = cells_count(); i < n; i++) {
-                struct pg_cell *c = &agent.cells[i];
-                if (atomic_load_explicit(&c->last_pending, memory_order_acquire) != PG_PENDING_NOT &&
-                    atomic_load_explicit(&c->last_address, memory_order_relaxed) == address)
-                        return c;
-        }
-        return NULL;
-}
-
-/* Freed while it is another thread's newest. False: that thread is moving it into the table right now. */
+/* Freed while it is that thread's newest, which is not in the table, or not known to be. False: it got there. */
 static bool take_from(struct pg_cell *c, uint64_t address)
 {
-        uint32_t node = c->last_node, peak = c->last_peak, pending = PG_PENDING;
+        uint32_t node = c->last_node, peak = c->last_peak;
         uint64_t bytes = c->last_bytes;
-        if (!atomic_compare_exchange_strong_explicit(&c->last_pending, &pending, PG_PENDING_NOT, memory_order_acq_rel,
-                                                     memory_order_relaxed))
+        if (!change_pending(c, address, 0) && !change_pending(c, address | PG_MOVING, 0))
                 return false;
         leave_peak(node, peak, address, bytes);
         return true;
+}
+
+/* False: no thread holds the block as its newest. */
+static bool remove_from_holder(uint64_t address)
+{
+        for (uint32_t i = 1, n = cells_count(); i < n; i++) {
+                struct pg_cell *c = &agent.cells[i];
+                uint64_t pending = atomic_load_explicit(&c->pending, memory_order_acquire);
+                if ((pending & ~(uint64_t)PG_MOVING) == address)
+                        return take_from(c, address);
+        }
+        return false;
 }
 
 /* ---- a block that is in the table ---- */
@@ -264,14 +266,10 @@ static bool remove_from_table(uint64_t address, uint64_t bytes)
         return true;
 }
 
-/* A block that is nowhere was never seen: it is older than the agent's table, or a fork's. A move takes some
- * nanoseconds, unless its thread has to wait for a processor; nobody waits for that. */
+/* It may move from a thread to the table between the two looks, but only once. A block that is nowhere was never seen:
+ * it is older than the agent's table, or a fork's. */
 void live_remove(uint64_t address, uint64_t bytes)
 {
-        enum { TRIES = 1000 };
-        for (int i = 0; i < TRIES && !remove_from_table(address, bytes); i++) {
-                struct pg_cell *holder = find_holder(address);
-                if ((!holder && i > 0) || (holder && take_from(holder, address)))
-                        return;
-        }
+        if (!remove_from_table(address, bytes) && !remove_from_holder(address))
+                remove_from_table(address, bytes);
 }

@@ -41,15 +41,15 @@ static inline struct pg_live_block *live_bucket(uint64_t address, uint32_t which
         return &agent.live_blocks[pg_live_bucket(address, agent.live_mask + 1, which) * PG_LIVE_BUCKET];
 }
 
-static inline uint32_t live_pending(const struct pg_cell *c)
+static inline bool live_is_pending(const struct pg_cell *c)
 {
-        return atomic_load_explicit(&c->last_pending, memory_order_relaxed);
+        return atomic_load_explicit(&c->pending, memory_order_relaxed) != 0;
 }
 
 /* A block was given out. peak: the first peak that it is part of. */
 static inline void live_born(struct pg_cell *c, uint64_t address, uint64_t bytes, uint32_t node, uint32_t peak)
 {
-        if (__builtin_expect(live_pending(c) != PG_PENDING_NOT, 0))
+        if (__builtin_expect(live_is_pending(c), 0))
                 live_settle(c);
         c->last_node = node;
         atomic_store_explicit(&c->last_address, address, memory_order_relaxed);
@@ -57,7 +57,7 @@ static inline void live_born(struct pg_cell *c, uint64_t address, uint64_t bytes
                 return;
         c->last_bytes = bytes;
         c->last_peak = peak;
-        atomic_store_explicit(&c->last_pending, PG_PENDING, memory_order_release);
+        atomic_store_explicit(&c->pending, address, memory_order_release);
         __builtin_prefetch(live_bucket(address, 0), 1);
 }
 
@@ -66,7 +66,7 @@ static inline void live_dies_young(struct pg_cell *c, uint64_t address, uint64_t
 {
         _Atomic uint32_t *t = &agent.nodes[c->last_node].temporary;
         atomic_store_explicit(t, atomic_load_explicit(t, memory_order_relaxed) + 1, memory_order_relaxed);
-        if (live_pending(c) != PG_PENDING_NOT)
+        if (live_is_pending(c))
                 live_forget_newest(c);
         else if (agent.live_blocks && live_is_hit(address, bytes))
                 live_remove(address, bytes);
@@ -80,7 +80,7 @@ static inline void live_dies(struct pg_cell *c, uint64_t address, uint64_t bytes
                 live_dies_young(c, address, bytes);
                 return;
         }
-        if (__builtin_expect(live_pending(c) != PG_PENDING_NOT, 0))
+        if (__builtin_expect(live_is_pending(c), 0))
                 live_settle(c);
         atomic_store_explicit(&c->last_address, 0, memory_order_relaxed);
         if (agent.live_blocks && live_is_hit(address, bytes))

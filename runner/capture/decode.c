@@ -144,14 +144,14 @@ struct heap {
 
 static void read_newest(struct pg_reader *r, const struct pg_cell *c, struct pg_newest_blocks *newest)
 {
-        if (!c->last_address || c->last_pending != PG_PENDING)
+        if (!c->pending || c->pending & PG_MOVING)
                 return;
         struct pg_newest *items = pg_arena_grow(r->arena, newest->items, newest->n, sizeof(*items));
         if (!items) {
                 r->no_memory = true;
                 return;
         }
-        items[newest->n++] = (struct pg_newest){ c->last_address, c->last_bytes, c->last_node, c->last_peak };
+        items[newest->n++] = (struct pg_newest){ c->pending, c->last_bytes, c->last_node, c->last_peak };
         newest->items = items;
 }
 

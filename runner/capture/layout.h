@@ -172,12 +172,7 @@ typedef uint64_t pg_place;
  * each cell adds its change whenever net - flushed leaves [-slack, slack].
  */
 #define PG_NOT_FLUSHED INT64_MIN // flushed_bytes of a solo cell
-
-enum pg_pending {   // the newest block and the table of live blocks
-        PG_PENDING_NOT, // it is there, or does not belong there, or was freed
-        PG_PENDING,     // it belongs there and is not there yet: whoever frees it looks for it here
-        PG_PENDING_MOVING,
-};
+enum { PG_MOVING = 1 };          // in pending: addresses of blocks are even
 
 struct pg_cell {
         alignas(64) _Atomic int32_t tid; // owner; 0 when free; stays when the thread ends
@@ -194,8 +189,9 @@ struct pg_cell {
         alignas(64) _Atomic uint64_t last_address; // 0: the last event was another one
         uint64_t last_bytes;                       // usable size
         uint32_t last_node, last_peak;             // its stack; the first peak that it is part of
-        _Atomic uint32_t last_pending;             // enum pg_pending
-        uint32_t reserved;
+        /* Its address again while it belongs into the table of live blocks and is not there yet: whoever frees it looks
+         * for it here, too. With PG_MOVING: on its way. 0: it is there, or does not belong there, or was freed. */
+        _Atomic uint64_t pending;
         int64_t stack_until_bytes; // to the next stack, when stacks are sampled
         uint64_t random;           // state of the generator behind it
 };

@@ -188,7 +188,7 @@ static void live_bytes_are_known_by_stack(void **state)
         b->cells[1].last_bytes = 24;
         b->cells[1].last_node = FIRST + 1;
         b->cells[1].last_peak = 3;
-        b->cells[1].last_pending = PG_PENDING;
+        b->cells[1].pending = b->cells[1].last_address;
         b->cells[1].net_bytes = 64 + 100 + 24;
         b->cells[1].solo_peak_bytes = 1000;
         const struct pg_captured_process *p = &decode(b, CAPTURE_BYTES)->processes[0];
