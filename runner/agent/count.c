@@ -240,6 +240,15 @@ __attribute__((noinline)) void count_block_without_cell(void *p, uint64_t bytes)
                 count_event(&(struct event){ 1, bytes, 0, usable_size(p) });
 }
 
+/* It may be a block of a thread with a cell. In a child that goes on in its parent's slot it is the child's copy. */
+__attribute__((noinline)) void count_leave_table_without_cell(void *p, int64_t bytes)
+{
+        uint64_t address = (uint64_t)(uintptr_t)p;
+        if (counts_without_cell() && agent.live_blocks && !agent.borrowed &&
+            pg_live_is_hit(address, (uint64_t)bytes, live_level()))
+                live_remove(address, (uint64_t)bytes);
+}
+
 __attribute__((noinline)) void count_freed_without_cell(int64_t bytes)
 {
         if (counts_without_cell())
@@ -248,8 +257,11 @@ __attribute__((noinline)) void count_freed_without_cell(int64_t bytes)
 
 __attribute__((noinline)) void count_free_without_cell(void *p)
 {
-        if (counts_without_cell())
-                count_freed_without_cell(usable_size(p));
+        if (!counts_without_cell())
+                return;
+        int64_t bytes = usable_size(p);
+        count_leave_table_without_cell(p, bytes);
+        count_freed_without_cell(bytes);
 }
 
 __attribute__((noinline)) void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes)

@@ -47,6 +47,7 @@ struct pg_cell *count_adopt(void); // this thread's cell, NULL when it has none
 void count_block_without_cell(void *p, uint64_t bytes);
 void count_free_without_cell(void *p);
 void count_freed_without_cell(int64_t bytes);
+void count_leave_table_without_cell(void *p, int64_t bytes);
 void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes);
 void count_flush(struct pg_cell *c, int64_t net);
 uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes, const uint64_t *frame);
@@ -187,14 +188,28 @@ static inline __attribute__((always_inline)) void count_allocation_once(void *p,
                 count_allocation(p, bytes, frame);
 }
 
-/* The same for blocks that a real function freed: bytes is what the block held. */
+/* Before a real function that frees or moves p may give its address to another thread: p leaves the table of live
+ * blocks. It was part of the peaks so far, and is of no higher one, whatever comes in its place. */
+static inline void count_leave_table(void *p, int64_t bytes)
+{
+        struct pg_cell *c = count_cell();
+        if (pg_unlikely(!c)) {
+                count_leave_table_without_cell(p, bytes);
+                return;
+        }
+        live_dies(c, (uint64_t)(uintptr_t)p, (uint64_t)bytes);
+        count_fall();
+}
+
+/* Unchanged over a call of a real function when that reached none of ours that frees. */
 static inline uint64_t count_frees(void)
 {
         const struct pg_cell *c = count_self.cell;
         return c ? c->frees : count_self.shared_counts;
 }
 
-static inline void count_freed(void *p, int64_t bytes)
+/* A block that held so many bytes was freed, and had left the table. */
+static inline void count_freed(int64_t bytes)
 {
         struct pg_cell *c = count_cell();
         if (!c) {
@@ -202,7 +217,6 @@ static inline void count_freed(void *p, int64_t bytes)
                 return;
         }
         c->frees++;
-        live_dies(c, (uint64_t)(uintptr_t)p, (uint64_t)bytes);
         count_net(c, -bytes);
 }
 

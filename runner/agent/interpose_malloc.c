@@ -87,17 +87,6 @@ static inline __attribute__((always_inline)) void count_reallocation(void *q, si
         count_born(c, q, new_bytes, node, before);
 }
 
-/* The old block leaves the table of live ones before the real function may give its address to another thread. It was
- * part of the peaks so far, and of no higher one even if the new block makes one. */
-static void leave_table(void *p, int64_t bytes)
-{
-        struct pg_cell *c = count_cell();
-        if (!c)
-                return;
-        live_dies(c, (uint64_t)(uintptr_t)p, (uint64_t)bytes);
-        count_fall();
-}
-
 /* realloc failed and the block lives on; whose it was is not known any more. */
 static void return_to_table(void *p, int64_t bytes)
 {
@@ -118,7 +107,7 @@ static inline __attribute__((always_inline)) void *reallocate(void *p, size_t n,
         }
         int64_t old_bytes = (int64_t)real.usable_size(p);
         stack_expect(frame);
-        leave_table(p, old_bytes);
+        count_leave_table(p, old_bytes);
         void *q = real.realloc(p, n);
         if (pg_likely(q || n == 0)) // realloc(p, 0) that returns NULL has freed p
                 count_reallocation(q, n, old_bytes, frame);

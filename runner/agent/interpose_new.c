@@ -238,11 +238,11 @@ static inline bool plain_delete(void *p)
                         break;                                                                               \
                 }                                                                                            \
                 int64_t bytes_ = (int64_t)real.usable_size(p);                                               \
-                count_cell();                                                                                \
+                count_leave_table(p, bytes_);                                                                \
                 uint64_t frees_ = count_frees();                                                             \
                 real_(__VA_ARGS__);                                                                          \
                 if (count_frees() == frees_)                                                                 \
-                        count_freed(p, bytes_);                                                                 \
+                        count_freed(bytes_);                                                                 \
         } while (0)
 
 #define DEFINE_DELETE(name, symbol, parameters, real_parameters, ...)                                        \
