@@ -209,11 +209,6 @@ struct search {
         enum pg_stop end;
 };
 
-static inline bool same_frame(const struct stack_frame *f, const struct pg_regs *r)
-{
-        return f->sp == r->sp && f->pc == r->pc && (!f->uses_bp || (f->bp == r->bp && !r->bp_lost)) && !r->exact;
-}
-
 /* Frames from the outermost inwards whose words hold; [0, kept) is what is asked for. */
 static uint32_t frames_that_hold(const struct stack_store *s, uint32_t kept)
 {
@@ -223,26 +218,6 @@ static uint32_t frames_that_hold(const struct stack_store *s, uint32_t kept)
                         if (*(const volatile uint64_t *)(uintptr_t)s->words[word].address != s->words[word].value)
                                 return i;
         return kept;
-}
-
-/* True when the walk has arrived at a kept frame and the rest is known. */
-static inline bool met(struct search *w)
-{
-        const struct stack_store *s = w->store;
-        while (w->kept && s->frames[w->kept - 1].sp < w->regs.sp)
-                w->kept--;
-        if (!w->kept || !same_frame(&s->frames[w->kept - 1], &w->regs))
-                return false;
-        const struct stack_frame *f = &s->frames[w->kept - 1];
-        if (stack_words_hold(s->words, f->words))
-                return true;
-        w->kept = frames_that_hold(s, w->kept); // further in there is nothing to meet any more
-        return false;
-}
-
-static inline bool is_full(const struct search *w)
-{
-        return w->n_fresh == PG_STACK_MAX || w->n_words > WORDS_MAX - 4;
 }
 
 static inline struct fresh_frame *add_fresh(struct search *w, uint64_t address, uint32_t owner)
@@ -258,51 +233,18 @@ static inline struct fresh_frame *add_fresh(struct search *w, uint64_t address, 
         return f;
 }
 
-static inline uint64_t read_word(struct search *w, uint64_t address)
-{
-        uint64_t value = *(const volatile uint64_t *)(uintptr_t)address;
-        w->store->fresh_words[w->n_words++] = (struct stack_word){ address, value };
-        return value;
-}
-
-/* The step of nearly all frames; false when it is not one, and nothing was done. */
-static inline bool step_short(struct search *w)
-{
-        uint64_t address = w->regs.pc - 1;
-        uint32_t rule;
-        if (w->regs.exact || w->regs.bp_lost || !rules_find_short(address, &rule))
-                return false;
-        uint64_t cfa = (rule & RULE_FROM_BP ? w->regs.bp : w->regs.sp) + rules_short_cfa_offset(rule);
-        uint64_t saved = cfa - rules_short_bp_below(rule);
-        if (cfa <= w->regs.sp || saved < w->regs.sp || cfa > w->stack.hi || cfa & 7)
-                return false;
-        struct fresh_frame *f = add_fresh(w, address, rule & RULE_MODULE_MAX);
-        uint64_t pc = read_word(w, cfa - 8);
-        f->words = 1;
-        f->uses_bp = rule & RULE_FROM_BP;
-        if (rule & RULE_SAVES_BP) {
-                w->regs.bp = read_word(w, saved);
-                f->words = 2;
-                f->reloads_bp = true;
-        }
-        w->regs.pc = pc;
-        w->regs.sp = cfa;
-        if (__builtin_expect(pc != 0, 1))
-                return true;
-        w->end = PG_STOP_ROOT;
-        return true;
-}
-
-static __attribute__((noinline)) void step_any(struct search *w)
+/* Any rule; tells why there is no caller. */
+static __attribute__((noinline)) enum pg_stop step_any(struct search *w)
 {
         struct pg_words words;
         uint64_t address = pg_regs_lookup(&w->regs);
         pg_rule rule = rules_find(address);
         struct fresh_frame *f = add_fresh(w, address, pg_rule_owner(rule));
-        w->end = pg_step(rule, &w->regs, &w->stack, &words);
-        if (w->end != PG_STOP_NOT) {
-                w->n_fresh -= is_no_frame(w->end, w->n_fresh);
-                return;
+        enum pg_stop why = pg_step(rule, &w->regs, &w->stack, &words);
+        if (why != PG_STOP_NOT) {
+                w->n_fresh -= is_no_frame(why, w->n_fresh);
+                f->uses_bp = pg_rule_ra(rule) != PG_RA_UNDEFINED;
+                return why;
         }
         for (uint32_t i = 0; i < words.n; i++)
                 w->store->fresh_words[w->n_words++] = (struct stack_word){ words.address[i], words.value[i] };
@@ -312,19 +254,108 @@ static __attribute__((noinline)) void step_any(struct search *w)
                 w->kept = 0;
                 bounds_foreign(&w->stack, w->regs.sp);
         }
+        return PG_STOP_NOT;
+}
+
+static inline bool is_full(const struct search *w)
+{
+        return w->n_fresh == PG_STACK_MAX || w->n_words > WORDS_MAX - 4;
+}
+
+/* Why a run of short steps ended. */
+enum run_end { RUN_MET, RUN_LONG, RUN_ROOT };
+
+/*
+ * Steps by short rules, which are nearly all, with everything in registers: until a kept frame is met (its words were
+ * not looked at yet), a rule is long or leads out of the stack, or the frame was the outermost one.
+ */
+static inline enum run_end run_short(struct search *w)
+{
+        struct stack_store *s = w->store;
+        struct fresh_frame *f = s->fresh + w->n_fresh, *const full = s->fresh + PG_STACK_MAX;
+        struct stack_word *word = s->fresh_words + w->n_words;
+        const struct stack_frame *kept = s->frames + w->kept, *const none = s->frames;
+        uint64_t pc = w->regs.pc, sp = w->regs.sp, bp = w->regs.bp;
+        const uint64_t hi = w->stack.hi;
+        enum run_end end = RUN_LONG;
+        while (!w->regs.exact && !w->regs.bp_lost) {
+                while (kept != none && kept[-1].sp < sp)
+                        kept--;
+                if (kept != none && kept[-1].sp == sp && kept[-1].pc == pc && (!kept[-1].uses_bp || kept[-1].bp == bp)) {
+                        end = RUN_MET;
+                        break;
+                }
+                uint32_t rule;
+                if (f == full || !rules_find_short(pc - 1, &rule))
+                        break;
+                uint64_t cfa = (rule & RULE_FROM_BP ? bp : sp) + rules_short_cfa_offset(rule);
+                uint64_t saved = cfa - rules_short_bp_below(rule);
+                if (cfa <= sp || saved < sp || cfa > hi || cfa & 7)
+                        break;
+                uint64_t caller = *(const volatile uint64_t *)(uintptr_t)(cfa - 8);
+                *f = (struct fresh_frame){
+                        .pc = pc,
+                        .sp = sp,
+                        .bp = bp,
+                        .place = rules_place(pc - 1, rule & RULE_MODULE_MAX),
+                        .words = 1,
+                        .uses_bp = rule & RULE_FROM_BP,
+                };
+                *word++ = (struct stack_word){ cfa - 8, caller };
+                if (rule & RULE_SAVES_BP) {
+                        bp = *(const volatile uint64_t *)(uintptr_t)saved;
+                        *word++ = (struct stack_word){ saved, bp };
+                        f->words = 2;
+                        f->reloads_bp = true;
+                }
+                f++;
+                pc = caller;
+                sp = cfa;
+                if (__builtin_expect(pc == 0, 0)) {
+                        end = RUN_ROOT;
+                        break;
+                }
+        }
+        w->n_fresh = (uint32_t)(f - s->fresh);
+        w->n_words = (uint32_t)(word - s->fresh_words);
+        w->kept = (uint32_t)(kept - none);
+        w->regs.pc = pc;
+        w->regs.sp = sp;
+        w->regs.bp = bp;
+        return end;
+}
+
+static bool words_of_met_hold(struct search *w)
+{
+        const struct stack_store *s = w->store;
+        if (__builtin_expect(stack_words_hold(s->words, s->frames[w->kept - 1].words), 1))
+                return true;
+        w->kept = frames_that_hold(s, w->kept); // further in there is nothing to meet any more
+        return false;
+}
+
+static void search_ends(struct search *w, enum pg_stop why)
+{
+        w->end = why;
+        w->kept = 0;
+        note_end(why);
 }
 
 static inline void search(struct search *w)
 {
-        while (!met(w)) {
-                if (__builtin_expect(is_full(w), 0))
-                        w->end = PG_STOP_DEPTH;
-                else if (!step_short(w))
-                        step_any(w);
-                if (__builtin_expect(w->end != PG_STOP_NOT, 0)) {
-                        w->kept = 0;
-                        note_end(w->end);
-                        return;
+        while (w->end == PG_STOP_NOT) {
+                enum run_end run = run_short(w);
+                if (run == RUN_MET) {
+                        if (words_of_met_hold(w))
+                                return;
+                } else if (run == RUN_ROOT) {
+                        search_ends(w, PG_STOP_ROOT);
+                } else if (is_full(w)) {
+                        search_ends(w, PG_STOP_DEPTH);
+                } else {
+                        enum pg_stop why = step_any(w);
+                        if (why != PG_STOP_NOT)
+                                search_ends(w, why);
                 }
         }
 }
