@@ -70,8 +70,8 @@ static void estimates_are_unbiased_and_their_interval_covers(void **state)
                 counts += (e.count - ALLOCATIONS) * (e.count - ALLOCATIONS) / RUNS;
                 covered += fabs(e.bytes - truth) <= 1.96 * sqrt(INTERVAL_BYTES * e.bytes);
         }
-        printf("%.0f bytes: mean %.0f, deviation %.2f %%, covered %.2f %%\n", truth, bytes, 100 * sqrt(squares) / truth,
-               100.0 * covered / RUNS);
+        printf("%.0f bytes: mean %.0f, deviation %.2f %%, covered %.2f %%\n", truth, bytes,
+               100 * sqrt(squares) / truth, 100.0 * covered / RUNS);
         assert_near(bytes, truth, 4 * sqrt(squares / RUNS));
         assert_near(count, ALLOCATIONS, 4 * sqrt(counts / RUNS));
         assert_true(covered >= 0.93 * RUNS);

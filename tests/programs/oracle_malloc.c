@@ -51,7 +51,8 @@ static void see_mapping(uint64_t start, uint64_t offset)
 {
         if (offset < PG_CAPTURE_PAGE)
                 return;
-        uint64_t slot = (offset - PG_CAPTURE_PAGE) / PG_SLOT_BYTES, inside_slot = (offset - PG_CAPTURE_PAGE) % PG_SLOT_BYTES;
+        uint64_t slot = (offset - PG_CAPTURE_PAGE) / PG_SLOT_BYTES,
+                 inside_slot = (offset - PG_CAPTURE_PAGE) % PG_SLOT_BYTES;
         if (inside_slot == 0 && ((struct pg_slot *)start)->pid == getpid()) {
                 mapped.slot = (struct pg_slot *)start;
                 mapped.cells = (struct pg_cell *)(start + PG_OFFSET_CELLS);
@@ -66,7 +67,8 @@ static void find_mappings(void)
         static char text[1 << 18];
         size_t n = 0;
         int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-        for (ssize_t got; fd >= 0 && n < sizeof(text) - 1 && (got = read(fd, text + n, sizeof(text) - 1 - n)) > 0;)
+        for (ssize_t got;
+             fd >= 0 && n < sizeof(text) - 1 && (got = read(fd, text + n, sizeof(text) - 1 - n)) > 0;)
                 n += (size_t)got;
         close(fd);
         text[n] = '\0';
@@ -132,7 +134,8 @@ static void read_theirs(const void *caller, struct verdict_stack *ret)
                         break;
                 found = found || ip == (uint64_t)(uintptr_t)caller;
                 if (found) {
-                        ret->exact[ret->n] = unw_is_signal_frame(&cursor) > 0; // of the frame that a signal interrupted
+                        ret->exact[ret->n] =
+                                unw_is_signal_frame(&cursor) > 0; // of the frame that a signal interrupted
                         ret->address[ret->n++] = ip;
                 }
         }
@@ -149,7 +152,10 @@ static void name_module(struct verdict_example *e, uint32_t which, uint64_t addr
         if (_dl_find_object((void *)(uintptr_t)address, &o) != 0)
                 return;
         const char *path = o.dlfo_link_map->l_name, *slash = strrchr(path, '/');
-        snprintf(e->module[which], sizeof(e->module[which]), "%s", slash ? slash + 1 : *path ? path : "[main]");
+        snprintf(e->module[which], sizeof(e->module[which]), "%s",
+                 slash   ? slash + 1
+                 : *path ? path
+                         : "[main]");
         e->module_address[which] = address - o.dlfo_link_map->l_addr;
 }
 

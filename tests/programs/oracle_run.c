@@ -46,6 +46,6 @@ void oracle_run(const char *const *argv, unsigned every_nth, unsigned verify_eve
 {
         every = every_nth;
         memset(sums, 0, sizeof(*sums));
-        run_requested(&(struct pg_capture_request){ .mode = PG_MODE_COUNT, .verify_every = verify_every }, argv,
-                      preload_oracle, ret);
+        run_requested(&(struct pg_capture_request){ .mode = PG_MODE_COUNT, .verify_every = verify_every },
+                      argv, preload_oracle, ret);
 }

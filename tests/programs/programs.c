@@ -9,16 +9,19 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char query[] =
-        "with recursive c(x) as (select 1 union all select x+1 from c where x<120000) "
-        "select count(*), sum(length(p)), max(p) from (select printf('%d-%s', x, hex(x)) p, x%7 g from c order by p)";
-static const char filter[] = "[.[] | {k: .id, n: (.tags | join(\",\")), v: (.v.a * 2 | tostring)}] | sort_by(.n) | length";
+static const char query[] = "with recursive c(x) as (select 1 union all select x+1 from c where x<120000) "
+                            "select count(*), sum(length(p)), max(p) from (select printf('%d-%s', x, hex(x)) "
+                            "p, x%7 g from c order by p)";
+static const char filter[] =
+        "[.[] | {k: .id, n: (.tags | join(\",\")), v: (.v.a * 2 | tostring)}] | sort_by(.n) | length";
 static const char script[] =
         "import json, re\n"
-        "rows = [{'a': list(range(i % 50)), 'b': 'x' * i, 'c': {'d': None, 'e': i / 7}} for i in range(3000)]\n"
+        "rows = [{'a': list(range(i % 50)), 'b': 'x' * i, 'c': {'d': None, 'e': i / 7}} for i in "
+        "range(3000)]\n"
         "texts = [json.dumps(row, indent=1) for row in rows]\n"
         "print(sum(len(t) for t in texts), sum(len(re.findall('[0-9]+', t)) for t in texts),\n"
-        "      len(sorted(texts, key=lambda t: t[::-1])), all(json.loads(t) == r for t, r in zip(texts, rows)))\n";
+        "      len(sorted(texts, key=lambda t: t[::-1])), all(json.loads(t) == r for t, r in zip(texts, "
+        "rows)))\n";
 
 #define FIXTURE(name) PG_BUILD_DIR "/fixtures/" name
 
@@ -27,7 +30,9 @@ const struct program programs[] = {
         { "sqlite3", "/usr/bin/sqlite3", { "/usr/bin/sqlite3", ":memory:", query, NULL } },
         { "clang++", "/usr/bin/clang++", { "/usr/bin/clang++", "-O1", "-c", "-o", "out.o", "in.cc", NULL } },
         { "python3", "/usr/bin/python3", { "/usr/bin/python3", "-E", "-c", script, NULL } },
-        { "redis-server", "/usr/bin/redis-server", { "/bin/sh", PG_SOURCE_DIR "/tests/programs/redis", NULL } },
+        { "redis-server",
+          "/usr/bin/redis-server",
+          { "/bin/sh", PG_SOURCE_DIR "/tests/programs/redis", NULL } },
         { "8 threads that throw", FIXTURE("guest_throw"), { FIXTURE("guest_throw"), "5000", "20", NULL } },
 };
 const size_t n_programs = sizeof(programs) / sizeof(*programs);

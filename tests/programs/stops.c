@@ -79,17 +79,20 @@ static pg_rule rule_of(void *image, uint64_t address)
         return pg_address_space_rule(((struct image *)image)->code, address);
 }
 
-static void walk_ours(struct session *s, struct image *image, const struct pg_trace_stop *stop, enum stops_walk how)
+static void walk_ours(struct session *s, struct image *image, const struct pg_trace_stop *stop,
+                      enum stops_walk how)
 {
         const struct user_regs_struct *u = stop->regs;
-        const uint64_t all[PG_GREGS] = { u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15, u->rdi,
-                                         u->rsi, u->rbp, u->rbx, u->rdx, u->rax, u->rcx, u->rsp, u->rip };
+        const uint64_t all[PG_GREGS] = { u->r8,  u->r9,  u->r10, u->r11, u->r12, u->r13,
+                                         u->r14, u->r15, u->rdi, u->rsi, u->rbp, u->rbx,
+                                         u->rdx, u->rax, u->rcx, u->rsp, u->rip };
         struct pg_regs r = { .pc = u->rip, .sp = u->rsp, .bp = u->rbp, .all = all, .exact = true };
         struct pg_unwinder agent = { .find = rule_of, .context = image };
         pg_remote_stack_start(&s->stack, stop->tid, u->rsp);
         s->ours.n = how == STOPS_AGENT
                             ? pg_walk(&agent, &r, &s->stack.stack, s->walked, VERDICT_FRAMES, &s->why)
-                            : pg_address_space_walk(image->code, &r, &s->stack.stack, s->walked, VERDICT_FRAMES, &s->why);
+                            : pg_address_space_walk(image->code, &r, &s->stack.stack, s->walked,
+                                                    VERDICT_FRAMES, &s->why);
         if (how == STOPS_AGENT && s->ours.n > 1 && s->why != PG_STOP_ROOT &&
             !pg_address_space_is_code(image->code, s->walked[s->ours.n - 1].address))
                 s->ours.n--; // a caller where no code is, is no frame
@@ -118,10 +121,12 @@ static bool walk_theirs(struct session *s, const struct image *image, pid_t tid)
         return s->theirs.n > 0;
 }
 
-static void name_module(const struct image *image, struct verdict_example *e, uint32_t which, uint64_t address)
+static void name_module(const struct image *image, struct verdict_example *e, uint32_t which,
+                        uint64_t address)
 {
         uint32_t number = pg_address_space_locate(image->code, address, &e->module_address[which]);
-        const char *path = number == PG_MODULE_NONE ? "[none]" : pg_address_space_module(image->code, number)->path;
+        const char *path =
+                number == PG_MODULE_NONE ? "[none]" : pg_address_space_module(image->code, number)->path;
         const char *slash = strrchr(path, '/');
         snprintf(e->module[which], sizeof(e->module[which]), "%s", slash ? slash + 1 : path);
 }
@@ -140,7 +145,8 @@ static bool is_in(const struct session *s, const struct image *image, uint32_t i
 }
 
 /* What explains that frame `at` is not the same. */
-static enum verdict_class class_of(const struct session *s, const struct image *image, enum verdict v, uint32_t at)
+static enum verdict_class class_of(const struct session *s, const struct image *image, enum verdict v,
+                                   uint32_t at)
 {
         if (v == VERDICT_EQUAL || at == 0)
                 return CLASS_NONE;
@@ -206,7 +212,8 @@ static int run_traced(struct session *s, struct pg_tracer *tracer, struct pg_err
         struct pg_launcher *launcher = NULL;
         struct pg_launch_result result;
         struct pg_trace_counts counts;
-        bool ok = pg_launcher_create(HELPER, &launcher, err) && pg_launch(launcher, &request, NULL, &result, err) &&
+        bool ok = pg_launcher_create(HELPER, &launcher, err) &&
+                  pg_launch(launcher, &request, NULL, &result, err) &&
                   pg_tracer_finish(tracer, PG_NS_PER_S, &counts, err);
         pg_launcher_destroy(launcher);
         return ok && !s->failed ? result.exit_status : -1;
@@ -221,9 +228,12 @@ int stops_run(const struct program *p, uint64_t period_ns, uint64_t at_most,
         int status = -1;
         if (!s)
                 return -1;
-        *s = (struct session){ .program = p, .sums = ret, .at_most = at_most, .files = pg_code_files_create() };
+        *s = (struct session){
+                .program = p, .sums = ret, .at_most = at_most, .files = pg_code_files_create()
+        };
         const struct pg_trace_handler handler = { s, begin, sample, end };
-        if (s->files && pg_remote_stack_init(&s->stack) && pg_tracer_create(&handler, period_ns, &tracer, &err))
+        if (s->files && pg_remote_stack_init(&s->stack) &&
+            pg_tracer_create(&handler, period_ns, &tracer, &err))
                 status = run_traced(s, tracer, &err);
         if (status == -1)
                 fprintf(stderr, "%s: %s\n", p->name, err.text);

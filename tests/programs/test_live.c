@@ -29,14 +29,16 @@ static void parse(const char *output, const char *who, struct site sites[SITES])
         for (int i = 0; i < SITES; i++) {
                 snprintf(head, sizeof(head), "%s %d ", who, i);
                 const char *line = strstr(output, head);
-                if (!line || sscanf(line + strlen(head), "%" SCNx64 " %" SCNx64 " %" SCNd64 " %" SCNd64 " %" SCNd64,
-                                    &sites[i].start, &sites[i].end, &sites[i].peak, &sites[i].live,
-                                    &sites[i].temporary) != 5)
+                if (!line ||
+                    sscanf(line + strlen(head), "%" SCNx64 " %" SCNx64 " %" SCNd64 " %" SCNd64 " %" SCNd64,
+                           &sites[i].start, &sites[i].end, &sites[i].peak, &sites[i].live,
+                           &sites[i].temporary) != 5)
                         fail_msg("no line for %s", head);
         }
 }
 
-static bool is_inside(const struct pg_captured_process *p, const struct pg_captured_node *n, const struct site *s)
+static bool is_inside(const struct pg_captured_process *p, const struct pg_captured_node *n,
+                      const struct site *s)
 {
         uint32_t m = PG_PLACE_MODULE(n->place);
         return m < p->n_modules && p->modules[m].is_main && PG_PLACE_ADDRESS(n->place) >= s->start &&
@@ -70,16 +72,16 @@ static const struct row {
 
 /* The largest error of a site with 5 % or more, as a part of its truth. Of several threads' bytes at the peak some may
  * be unsure: as many as the capture says. */
-static double check_number(const struct row *row, const char *what, int i, int64_t got, int64_t want, int64_t all,
-                           uint64_t unsure)
+static double check_number(const struct row *row, const char *what, int i, int64_t got, int64_t want,
+                           int64_t all, uint64_t unsure)
 {
         const double limit = (row->sampled ? 0.05 : 0) + (want ? (double)unsure / (double)want : 0);
         if (row->sampled && (double)want < 0.05 * (double)all)
                 return 0;
         double error = want ? (double)(got - want) / (double)want : got ? 1 : 0;
         if (error > limit || error < -limit)
-                fail_msg("%s %s: %s of site %d is %" PRId64 " instead of %" PRId64 " of %" PRId64, row->kind, row->blocks,
-                         what, i, got, want, all);
+                fail_msg("%s %s: %s of site %d is %" PRId64 " instead of %" PRId64 " of %" PRId64, row->kind,
+                         row->blocks, what, i, got, want, all);
         return error < 0 ? -error : error;
 }
 
@@ -111,7 +113,8 @@ static void check_row(const struct row *row, const char *seed)
 {
         const char *const argv[] = { target("live_truth"), row->kind, row->blocks, seed, NULL };
         struct counted c;
-        run_requested(&(struct pg_capture_request){ .mode = PG_MODE_COUNT, .live = row->live }, argv, NULL, &c);
+        run_requested(&(struct pg_capture_request){ .mode = PG_MODE_COUNT, .live = row->live }, argv, NULL,
+                      &c);
         assert_int_equal(c.exit_status, 0);
         assert_int_equal(c.captured->n_damaged, 0);
         double worst = 0;
@@ -124,12 +127,13 @@ static void check_row(const struct row *row, const char *seed)
                 double error = check_sites(row, sites, p->peak_uncertainty_bytes);
                 check_temporary(row, sites);
                 worst = error > worst ? error : worst;
-                interval = p->quality.live_interval_bytes > interval ? p->quality.live_interval_bytes : interval;
+                interval =
+                        p->quality.live_interval_bytes > interval ? p->quality.live_interval_bytes : interval;
         }
         assert_int_equal(c.captured->n_processes, strcmp(row->kind, "forked") == 0 ? 2 : 1);
         counted_free(&c);
-        printf("%-8s %8s blocks, %-7s interval %4" PRIu64 " bytes, largest error %.2f %%\n", row->kind, row->blocks,
-               row->live == PG_LIVE_EXACT ? "exact" : "sampled", interval, 100 * worst);
+        printf("%-8s %8s blocks, %-7s interval %4" PRIu64 " bytes, largest error %.2f %%\n", row->kind,
+               row->blocks, row->live == PG_LIVE_EXACT ? "exact" : "sampled", interval, 100 * worst);
         assert_int_equal(interval != 0, row->sampled);
 }
 

@@ -75,7 +75,8 @@ static void samples_are_named_after_their_library(void **state)
         struct counted c;
         measure(&(struct pg_capture_request){ .mode = PG_MODE_SAMPLE, .rate_hz = 4999 }, ",clock=event", &c);
         const struct pg_captured_process *p = c.captured->processes;
-        double a = (double)inside(p, "/loop_a.so", false).count, b = (double)inside(p, "/loop_b.so", false).count;
+        double a = (double)inside(p, "/loop_a.so", false).count,
+               b = (double)inside(p, "/loop_b.so", false).count;
         uint64_t incomplete = p->quality.truncated + p->quality.unknown, all = p->sample_count;
         counted_free(&c);
         if (a + b < 100)

@@ -72,8 +72,8 @@ static void counts_are_exact(void **state)
                 snprintf(number, sizeof(number), "%d", rows[i].count);
                 struct difference d = difference_of(argv, number, 0, NULL);
                 if (d.allocations != rows[i].count || d.bytes != 48 * rows[i].count || d.live != 0)
-                        fail_msg("%s: %lld allocations, %lld bytes, %lld live", rows[i].kind, (long long)d.allocations,
-                                 (long long)d.bytes, (long long)d.live);
+                        fail_msg("%s: %lld allocations, %lld bytes, %lld live", rows[i].kind,
+                                 (long long)d.allocations, (long long)d.bytes, (long long)d.live);
         }
 }
 
@@ -90,7 +90,8 @@ static void check_stacks(const struct row *row)
         uint64_t seen = equal + we_stop + sums->kinds[VERDICT_THEY_STOP] + sums->kinds[VERDICT_DIFFERENT];
         int status = c.exit_status;
         counted_free(&c);
-        printf("%-24s %6" PRIu64 " equal, %5" PRIu64 " cut, %5" PRIu64 " other, %6" PRIu64 " verified, %" PRIu64 " different\n",
+        printf("%-24s %6" PRIu64 " equal, %5" PRIu64 " cut, %5" PRIu64 " other, %6" PRIu64
+               " verified, %" PRIu64 " different\n",
                row->kind, equal, we_stop, seen - equal - we_stop, q.stacks_verified, q.stacks_different);
         assert_int_equal(status, 0);
         assert_int_equal(q.stacks_different, 0);

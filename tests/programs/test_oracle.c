@@ -33,12 +33,13 @@ static const char *const classes[CLASS_COUNT] = { "unexplained", "vdso", "no CFI
 
 static void print_example(const struct verdict_example *e)
 {
-        printf("  %s, %s, at frame %" PRIu32 "; ours has %" PRIu32 " frames%s, libunwind's %" PRIu32 "%s; from frame %" PRIu32 ":\n",
-               kinds[e->kind], classes[e->class], e->at, e->n_ours, e->ours_complete ? "" : " and no end", e->n_theirs,
-               e->theirs_complete ? "" : " and no end", e->from);
+        printf("  %s, %s, at frame %" PRIu32 "; ours has %" PRIu32 " frames%s, libunwind's %" PRIu32
+               "%s; from frame %" PRIu32 ":\n",
+               kinds[e->kind], classes[e->class], e->at, e->n_ours, e->ours_complete ? "" : " and no end",
+               e->n_theirs, e->theirs_complete ? "" : " and no end", e->from);
         for (uint32_t i = 0; i < VERDICT_SHOWN && (e->ours[i] || e->theirs[i]); i++)
-                printf("    %12" PRIx64 " %12" PRIx64 " %s+%" PRIx64 "\n", e->ours[i], e->theirs[i], e->module[i],
-                       e->module_address[i]);
+                printf("    %12" PRIx64 " %12" PRIx64 " %s+%" PRIx64 "\n", e->ours[i], e->theirs[i],
+                       e->module[i], e->module_address[i]);
 }
 
 static void print_head(const char *what)
@@ -78,9 +79,11 @@ static void check_sums(const char *name, const struct verdict_sums *s, uint64_t 
 {
         uint64_t n = compared(s);
         if (s->classes[CLASS_NONE])
-                fail_msg("%s: %" PRIu64 " stacks are not libunwind's, for no known reason", name, s->classes[CLASS_NONE]);
+                fail_msg("%s: %" PRIu64 " stacks are not libunwind's, for no known reason", name,
+                         s->classes[CLASS_NONE]);
         if (n < at_least)
-                fail_msg("%s: only %" PRIu64 " stacks were compared, and %" PRIu64 " not seen", name, n, s->unseen);
+                fail_msg("%s: only %" PRIu64 " stacks were compared, and %" PRIu64 " not seen", name, n,
+                         s->unseen);
         if ((double)s->incomplete > INCOMPLETE_MAX * (double)n)
                 fail_msg("%s: %" PRIu64 " of %" PRIu64 " stacks are not complete", name, s->incomplete, n);
 }
@@ -88,7 +91,6 @@ static void check_sums(const char *name, const struct verdict_sums *s, uint64_t 
 /* ---- allocations ---- */
 
 enum { EVERY = 31, ALLOCATIONS_MIN = 500 };
-
 
 static void stacks_of_allocations_are_libunwinds(void **state)
 {

@@ -61,7 +61,8 @@ static struct quality measure(const struct program *p, const struct counted *bar
         int status = c.exit_status;
         counted_free(&c);
         if (!same)
-                fail_msg("%s: exit status %d instead of %d, or another output", p->name, status, bare->exit_status);
+                fail_msg("%s: exit status %d instead of %d, or another output", p->name, status,
+                         bare->exit_status);
         if (damaged)
                 fail_msg("%s: %" PRIu64 " pieces of the capture are damaged", p->name, damaged);
         return q;
@@ -70,8 +71,8 @@ static struct quality measure(const struct program *p, const struct counted *bar
 static void check_complete(const char *name, const char *pass, const struct quality *q, double more)
 {
         if (q->events == 0 || (double)q->incomplete > INCOMPLETE_MAX * (double)q->events + more)
-                fail_msg("%s, %s: %" PRIu64 " of %" PRIu64 " stacks are not complete", name, pass, q->incomplete,
-                         q->events);
+                fail_msg("%s, %s: %" PRIu64 " of %" PRIu64 " stacks are not complete", name, pass,
+                         q->incomplete, q->events);
 }
 
 /* Adds the samples to all. */
@@ -86,9 +87,11 @@ static void check_program(const struct program *p, struct quality *all)
         struct quality allocations = measure(p, &bare, &count, "");
         struct quality events = measure(p, &bare, &sample, ",clock=event");
         struct quality timers = measure(p, &bare, &sample, ",clock=timer");
-        printf("%-20s %11" PRIu64 " %8" PRIu64 " %8.3f %9" PRIu64 " %9" PRIu64 " %8" PRIu64 " %8.2f %8" PRIu64 " %8.2f\n",
-               p->name, allocations.events, allocations.stacks, 100 * complete(&allocations), allocations.verified,
-               allocations.different, events.events, 100 * complete(&events), timers.events, 100 * complete(&timers));
+        printf("%-20s %11" PRIu64 " %8" PRIu64 " %8.3f %9" PRIu64 " %9" PRIu64 " %8" PRIu64 " %8.2f %8" PRIu64
+               " %8.2f\n",
+               p->name, allocations.events, allocations.stacks, 100 * complete(&allocations),
+               allocations.verified, allocations.different, events.events, 100 * complete(&events),
+               timers.events, 100 * complete(&timers));
         fflush(stdout);
         counted_free(&bare);
         all->events += events.events + timers.events;
@@ -104,8 +107,8 @@ static void check_program(const struct program *p, struct quality *all)
 static void stacks_are_complete_and_right(void **state)
 {
         (void)state;
-        printf("%-20s %11s %8s %8s %9s %9s %8s %8s %8s %8s\n", "program", "allocations", "stacks", "complete", "verified",
-               "different", "samples", "complete", "samples", "complete");
+        printf("%-20s %11s %8s %8s %9s %9s %8s %8s %8s %8s\n", "program", "allocations", "stacks", "complete",
+               "verified", "different", "samples", "complete", "samples", "complete");
         struct quality all = { 0 };
         for (size_t i = 0; i < n_programs; i++)
                 check_program(&programs[i], &all);

@@ -31,19 +31,12 @@ enum verdict {
 };
 
 /* What is known about a stack that differs: at most one of these explains it. */
-enum verdict_class {
-        CLASS_NONE,
-        CLASS_VDSO,
-        CLASS_NO_CFI,
-        CLASS_RESOLVER,
-        CLASS_LANDING,
-        CLASS_COUNT
-};
+enum verdict_class { CLASS_NONE, CLASS_VDSO, CLASS_NO_CFI, CLASS_RESOLVER, CLASS_LANDING, CLASS_COUNT };
 
 struct verdict_example {
-        uint32_t kind; // enum verdict
+        uint32_t kind;  // enum verdict
         uint32_t class; // enum verdict_class
-        uint32_t at;   // first frame that is not in both
+        uint32_t at;    // first frame that is not in both
         uint32_t n_ours, n_theirs;
         bool ours_complete, theirs_complete;
         uint64_t ours[VERDICT_SHOWN], theirs[VERDICT_SHOWN]; // from frame `from` on
@@ -56,9 +49,9 @@ struct verdict_sums {
         _Atomic uint64_t kinds[VERDICT_KINDS];
         _Atomic uint64_t classes[CLASS_COUNT]; // of those that are not equal
         _Atomic uint64_t incomplete;           // of all compared: ours is
-        _Atomic uint64_t frames;     // compared
-        _Atomic uint64_t unseen;     // events that could not be compared: ours was not found
-        _Atomic uint32_t n_examples; // may run past VERDICT_EXAMPLES
+        _Atomic uint64_t frames;               // compared
+        _Atomic uint64_t unseen;               // events that could not be compared: ours was not found
+        _Atomic uint32_t n_examples;           // may run past VERDICT_EXAMPLES
         struct verdict_example examples[VERDICT_EXAMPLES];
 };
 
@@ -77,7 +70,9 @@ static inline enum verdict verdict_of(const struct verdict_stack *ours, const st
         *ret_at = i;
         if (i < n)
                 return VERDICT_DIFFERENT;
-        return ours->n == theirs->n ? VERDICT_EQUAL : ours->n > theirs->n ? VERDICT_THEY_STOP : VERDICT_WE_STOP;
+        return ours->n == theirs->n  ? VERDICT_EQUAL
+               : ours->n > theirs->n ? VERDICT_THEY_STOP
+                                     : VERDICT_WE_STOP;
 }
 
 static inline void verdict_show(struct verdict_example *e, const struct verdict_stack *ours,
