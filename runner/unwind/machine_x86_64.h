@@ -6,6 +6,7 @@
 #ifndef PG_UNWIND_MACHINE_X86_64_H
 #define PG_UNWIND_MACHINE_X86_64_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { PG_DWARF_BP = 6, PG_DWARF_SP = 7, PG_DWARF_RA = 16, PG_DWARF_REGISTERS = 17 };
@@ -29,6 +30,12 @@ static inline uint64_t pg_machine_register(const uint64_t *all, uint32_t dwarf)
 {
         static const uint8_t position[PG_DWARF_REGISTERS] = { 13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16 };
         return dwarf < PG_DWARF_REGISTERS ? all[position[dwarf]] : 0;
+}
+
+/* Not saved by those that are called (psABI, 3.2.1): rax, rdx, rcx, rsi, rdi, r8 to r11. */
+static inline bool pg_machine_is_volatile(uint32_t dwarf)
+{
+        return 0xf37u >> dwarf & 1;
 }
 
 #endif

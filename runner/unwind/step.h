@@ -8,12 +8,15 @@
 #ifndef PG_UNWIND_STEP_H
 #define PG_UNWIND_STEP_H
 
+#include <stddef.h>
+
 #include "runner/unwind/machine.h"
 #include "runner/unwind/rule.h"
 
 struct pg_regs {
         uint64_t pc, sp, bp;
-        const uint64_t *all; // the whole register file in ucontext order (machine.h), for interrupted frames; else NULL
+        const uint64_t *all; // the register file in ucontext order (machine.h) of an interrupted frame, for it and its
+                             // caller; else NULL
         bool exact;          // pc is an interrupted instruction, not a return address
         bool bp_lost;
 };
@@ -52,6 +55,20 @@ static inline uint64_t pg_regs_lookup(const struct pg_regs *r)
 
 enum pg_stop pg_step_signal(struct pg_regs *r, struct pg_stack *s); // step.c
 
+/*
+ * A register that is neither sp nor bp. In an interrupted frame that is what was interrupted. In its caller it is the
+ * same for registers that a call may change: hand-written code (AES-GCM of OpenSSL) counts its CFA from one of them
+ * across calls of subroutines that leave it alone, and says so in the caller's CFI. Those that a callee has to save it
+ * may have saved and changed.
+ */
+static inline bool pg_step_register(const struct pg_regs *r, uint32_t dwarf, uint64_t *ret)
+{
+        if (!r->all || (!r->exact && !pg_machine_is_volatile(dwarf)))
+                return false;
+        *ret = pg_machine_register(r->all, dwarf);
+        return true;
+}
+
 static inline bool pg_step_cfa(pg_rule rule, const struct pg_regs *r, struct pg_stack *s, struct pg_words *words,
                                uint64_t *ret, enum pg_stop *why)
 {
@@ -69,14 +86,14 @@ static inline bool pg_step_cfa(pg_rule rule, const struct pg_regs *r, struct pg_
                 *ret = r->bp + (uint64_t)offset;
                 return !r->bp_lost;
         case PG_CFA_REGISTER:
-                if (!r->all)
+                if (!pg_step_register(r, pg_rule_register(rule), ret))
                         return false;
-                *ret = pg_machine_register(r->all, pg_rule_register(rule)) + (uint64_t)offset;
+                *ret += (uint64_t)offset;
                 return true;
         case PG_CFA_AT_INDEX:
-                if (!r->all)
+                if (!pg_step_register(r, pg_rule_register(rule), ret))
                         return false;
-                offset = (int64_t)((uint64_t)offset + 8 * pg_machine_register(r->all, pg_rule_register(rule)));
+                offset = (int64_t)((uint64_t)offset + 8 * *ret);
                 __attribute__((fallthrough));
         case PG_CFA_AT_SP:
         case PG_CFA_AT_BP:
@@ -114,9 +131,8 @@ static inline enum pg_stop pg_step(pg_rule rule, struct pg_regs *r, struct pg_st
         if (cfa <= r->sp && !(cfa == r->sp && pg_rule_ra(rule) == PG_RA_REGISTER)) // vfork has popped it
                 return PG_STOP_LOOP;
         if (__builtin_expect(pg_rule_ra(rule) == PG_RA_REGISTER, 0)) {
-                if (!r->all)
+                if (!pg_step_register(r, pg_rule_register(rule), &pc))
                         return PG_STOP_REGISTER;
-                pc = pg_machine_register(r->all, pg_rule_register(rule));
         } else if (!pg_stack_word(s, cfa - 8, words, &pc)) {
                 return PG_STOP_MEMORY;
         }
@@ -144,7 +160,7 @@ static inline enum pg_stop pg_step(pg_rule rule, struct pg_regs *r, struct pg_st
         }
         if (pc == 0) // where threads of some libraries begin
                 return PG_STOP_ROOT;
-        *r = (struct pg_regs){ .pc = pc, .sp = cfa, .bp = bp, .bp_lost = bp_lost };
+        *r = (struct pg_regs){ .pc = pc, .sp = cfa, .bp = bp, .all = r->exact ? r->all : NULL, .bp_lost = bp_lost };
         return PG_STOP_NOT;
 }
 

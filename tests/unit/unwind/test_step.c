@@ -266,7 +266,18 @@ static const struct step_case {
           .sp = BASE + 64,
           .bp_after = BP,
           .n_words = 1 },
-        { .what = "register that a callee has",
+        { .what = "register of the interrupted frame",
+          .rule = { .cfa = PG_CFA_REGISTER, .register_no = 3 },
+          .bp = BP,
+          .exact = true,
+          .pc = 0x1003,
+          .sp = BASE + 32,
+          .bp_after = BP,
+          .n_words = 1 },
+        { .what = "register that the callee may have saved and changed",
+          .rule = { .cfa = PG_CFA_REGISTER, .register_no = 3 },
+          .want = PG_STOP_REGISTER },
+        { .what = "register that callees have",
           .rule = { .cfa = PG_CFA_REGISTER, .register_no = 10 },
           .no_file = true,
           .want = PG_STOP_REGISTER },
@@ -392,7 +403,7 @@ static void a_step_reads_what_its_rule_says(void **state)
                         continue;
                 }
                 if (r.pc != c->pc || r.sp != c->sp || r.bp != c->bp_after || r.bp_lost != c->bp_lost_after ||
-                    w.n != c->n_words || r.exact || r.all)
+                    w.n != c->n_words || r.exact || r.all != (c->exact ? file : NULL))
                         fail_msg("%s: pc 0x%lx sp 0x%lx bp 0x%lx, %u words", c->what, r.pc, r.sp, r.bp, w.n);
         }
 }
