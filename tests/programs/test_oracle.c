@@ -90,7 +90,7 @@ static void check_sums(const char *name, const struct verdict_sums *s, uint64_t 
 
 /* ---- allocations ---- */
 
-enum { EVERY = 31, ALLOCATIONS_MIN = 500 };
+enum { EVERY = 13, ALLOCATIONS_MIN = 300 };
 
 static void stacks_of_allocations_are_libunwinds(void **state)
 {
@@ -113,7 +113,7 @@ static void stacks_of_allocations_are_libunwinds(void **state)
 static void stacks_of_stopped_threads_are_libunwinds(void **state)
 {
         (void)state;
-        enum { STOPS_MIN = 500, AT_MOST = 1000, PERIOD_NS = 300000, RUNS_MAX = 6 };
+        enum { STOPS_MIN = 500, AT_MOST = 1000, PERIOD_NS = 500000, RUNS_MAX = 6 };
         static struct verdict_sums sums[STOPS_WALKS];
         print_head("stopped threads");
         for (size_t i = 0; i < n_programs; i++) {
