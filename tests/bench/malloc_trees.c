@@ -6,8 +6,7 @@
  * As a parser works: arrays hold objects and objects hold arrays, with an odd one now and then, up to 10 deep, and all
  * functions allocate at every depth, some 3,000 stacks of 12 frames on average; blocks of
  * 16 bytes to 8 KiB, most of them small, some of them grown by realloc. Little else is done, so most of the time is
- * the allocator's. Loops stay loops, so that a list has one call site and not one for each element. The same trees in
- * each run.
+ * the allocator's. The same trees in each run.
  */
 #include <pthread.h>
 #include <stdbool.h>
