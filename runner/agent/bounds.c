@@ -103,14 +103,6 @@ static bool more_pages(struct pg_stack *s, uint64_t address)
         return true;
 }
 
-void bounds_stack(const struct bounds *b, uint64_t sp, struct pg_stack *ret)
-{
-        if (b->own)
-                *ret = (struct pg_stack){ .lo = sp - PG_RED_ZONE_BYTES, .hi = b->hi };
-        else
-                bounds_foreign(ret, sp);
-}
-
 void bounds_foreign(struct pg_stack *ret, uint64_t sp)
 {
         uint64_t lo = (sp - PG_RED_ZONE_BYTES) & -page;

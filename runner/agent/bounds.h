@@ -28,11 +28,21 @@ static inline bool bounds_contain(const struct bounds *b, uint64_t sp)
 /* sp is outside: finds the stack that it lies on. True: the same as before, only further down. */
 bool bounds_find(struct bounds *b, uint64_t sp);
 
-/* What a walk that starts at sp may read. */
-void bounds_stack(const struct bounds *b, uint64_t sp, struct pg_stack *ret);
-
 /* A stack that nothing is known of: each page is asked of the kernel when it is first needed. */
 void bounds_foreign(struct pg_stack *ret, uint64_t sp);
+
+/* What a walk that starts at sp may read. */
+static inline void bounds_stack(const struct bounds *b, uint64_t sp, struct pg_stack *ret)
+{
+        if (__builtin_expect(!b->own, 0)) {
+                bounds_foreign(ret, sp);
+                return;
+        }
+        ret->lo = sp - PG_RED_ZONE_BYTES;
+        ret->hi = b->hi;
+        ret->shift = 0;
+        ret->more = NULL;
+}
 
 /* Whether all pages of [from, to) can be read. A system call for each page. */
 bool bounds_readable(uint64_t from, uint64_t to);

@@ -11,6 +11,7 @@
 #include "runner/agent/live.h"
 
 #include "runner/agent/cells.h"
+#include "runner/agent/count.h"
 
 enum { FULL_EIGHTHS = 5, CROWDED_EIGHTHS = 6 };
 
@@ -56,13 +57,23 @@ static void leave_peak(uint32_t node, uint32_t first_peak, uint64_t address, uin
 
 /* ---- the table ---- */
 
-static void count_blocks(uint32_t change)
+static void count_blocks(int32_t change)
 {
-        _Atomic uint32_t *n = &agent.slot->live_blocks;
-        if (is_alone())
+        enum { AT_ONCE = 64 };
+        _Atomic int32_t *n = &agent.slot->live_blocks;
+        struct pg_cell *c = count_self.cell;
+        if (is_alone()) {
                 atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + change, memory_order_relaxed);
-        else
-                atomic_fetch_add_explicit(n, change, memory_order_relaxed);
+                return;
+        }
+        if (c) {
+                change += c->live_change;
+                c->live_change = change;
+                if (change > -AT_ONCE && change < AT_ONCE)
+                        return;
+                c->live_change = 0;
+        }
+        atomic_fetch_add_explicit(n, change, memory_order_relaxed);
 }
 
 static bool exchange(struct pg_live_block *b, uint64_t expected, uint64_t address)
@@ -103,7 +114,7 @@ static bool take_out(struct pg_live_block *b, uint64_t address)
 {
         if (!exchange(b, address, 0))
                 return false;
-        count_blocks(-1u);
+        count_blocks(-1);
         return true;
 }
 
@@ -112,7 +123,7 @@ static bool take_out(struct pg_live_block *b, uint64_t address)
 static inline bool is_fuller_than(uint32_t eighths)
 {
         uint32_t places = (agent.live_mask + 1) * PG_LIVE_BUCKET;
-        return atomic_load_explicit(&agent.slot->live_blocks, memory_order_relaxed) > places / 8 * eighths;
+        return atomic_load_explicit(&agent.slot->live_blocks, memory_order_relaxed) > (int32_t)(places / 8 * eighths);
 }
 
 /* While one thread makes room the table stays full for the others: they have to go up once more only when blocks would
@@ -206,7 +217,9 @@ static struct pg_live_block *insert(const struct pg_cell *c, uint64_t address)
         atomic_store_explicit(&b->peak, c->last_peak, memory_order_relaxed);
         atomic_store_explicit(&b->node, c->last_node, memory_order_relaxed);
         atomic_store_explicit(&b->address, address, memory_order_release);
-        count_blocks(1); // also the barrier between the block that is to be seen and the level that is looked at
+        count_blocks(1);
+        if (!is_alone()) // the block is to be seen before the level is looked at
+                atomic_thread_fence(memory_order_seq_cst);
         if (__builtin_expect(live_level() != level, 0) && !pg_live_is_hit(address, c->last_bytes, live_level()))
                 take_out(b, address);
         return b;

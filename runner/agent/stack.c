@@ -450,41 +450,58 @@ static void trust_only_readable(struct stack_store *s, uint64_t sp)
                 keep_nothing(s);
 }
 
-static void walk_without_kept(struct search *w, const struct pg_regs *regs)
-{
-        *w = (struct search){ .store = w->store, .regs = *regs };
-        bounds_stack(&w->store->bounds, regs->sp, &w->stack);
-        search(w);
-}
-
 static struct pg_regs regs_of_caller(const uint64_t *frame)
 {
         return (struct pg_regs){ .pc = frame[1], .sp = (uint64_t)(uintptr_t)(frame + 2), .bp = frame[0] };
 }
 
-static uint32_t walk_from(struct stack_store *s, const uint64_t *frame, uint32_t root)
+/* Field by field: it is read again at once, and not in the pieces that a copy would be written in. */
+static inline void search_start(struct search *w, struct stack_store *s, const uint64_t *frame)
+{
+        w->store = s;
+        w->regs.pc = frame[1];
+        w->regs.sp = (uint64_t)(uintptr_t)(frame + 2);
+        w->regs.bp = frame[0];
+        w->regs.all = NULL;
+        w->regs.exact = w->regs.bp_lost = false;
+        bounds_stack(&s->bounds, w->regs.sp, &w->stack);
+        w->kept = s->depth;
+        w->n_fresh = w->n_words = 0;
+        w->switched = false;
+        w->end = PG_STOP_NOT;
+}
+
+static void walk_without_kept(struct search *w, const uint64_t *frame)
+{
+        search_start(w, w->store, frame);
+        w->kept = 0;
+        search(w);
+}
+
+static void verify_walked(struct stack_store *s, const uint64_t *frame, uint32_t node)
 {
         const struct pg_regs regs = regs_of_caller(frame);
+        if (--s->kept.until_verify == 0)
+                stack_verify_regs(s, &regs, node);
+}
+
+static uint32_t walk_from(struct stack_store *s, const uint64_t *frame, uint32_t root)
+{
+        const uint64_t sp = (uint64_t)(uintptr_t)(frame + 2);
         struct search w;
-        if (__builtin_expect(!bounds_contain(&s->bounds, regs.sp), 0) && !bounds_find(&s->bounds, regs.sp))
+        if (__builtin_expect(!bounds_contain(&s->bounds, sp), 0) && !bounds_find(&s->bounds, sp))
                 keep_nothing(s);
         if (!s->bounds.own)
-                trust_only_readable(s, regs.sp);
-        w.store = s;
-        w.regs = regs;
-        bounds_stack(&s->bounds, regs.sp, &w.stack);
-        w.kept = s->depth;
-        w.n_fresh = w.n_words = 0;
-        w.switched = false;
-        w.end = PG_STOP_NOT;
+                trust_only_readable(s, sp);
+        search_start(&w, s, frame);
         search(&w);
         if (__builtin_expect(w.kept + w.n_fresh > PG_STACK_MAX || w.end == PG_STOP_DEPTH, 0))
-                walk_without_kept(&w, &regs); // the innermost frames, below [truncated]
+                walk_without_kept(&w, frame); // the innermost frames, below [truncated]
         if (__builtin_expect(!walk_is_mine(s, frame), 0))
                 return PG_NODE_OTHER;
         uint32_t met_at = w.kept, node = keep(&w, root);
-        if (__builtin_expect(s->kept.until_verify != 0, 0) && met_at && --s->kept.until_verify == 0)
-                stack_verify_regs(s, &regs, node);
+        if (__builtin_expect(s->kept.until_verify != 0, 0) && met_at)
+                verify_walked(s, frame, node);
         return node;
 }
 

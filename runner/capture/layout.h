@@ -106,34 +106,34 @@ struct pg_slot {
         uint32_t forked;                 // 1: by fork, inherits live heap; 0: by exec
         char program[PG_PATH_MAX_BYTES]; // /proc/self/exe
 
-        /* Live heap, usable sizes. Exact while one thread allocates (then in its cell), within slack else. */
-        uint64_t inherited_bytes;     // live heap that a forked child got from its parent
-        _Atomic uint32_t multi;       // more than one cell was ever claimed
-        _Atomic uint32_t n_threads;   // threads that ever claimed a cell
-        _Atomic int64_t live_bytes;   // inherited, plus the sum of what cells have flushed
-        _Atomic int64_t peak_bytes;   // highest live_bytes
-        _Atomic uint64_t slack_bytes; // a cell flushes when its pending net change goes beyond this
-
+        uint64_t inherited_bytes;   // live heap that a forked child got from its parent
+        _Atomic uint32_t n_threads; // threads that ever claimed a cell
         _Atomic uint32_t n_modules; // may run past PG_MODULES_MAX
-        _Atomic uint32_t n_cells;   // may run past PG_CELLS_MAX
-        _Atomic uint32_t n_nodes;   // handed out, in chunks; may run past nodes_limit
-        uint32_t nodes_limit;       // as many as could be mapped, at most PG_NODES_MAX
-        _Atomic uint32_t peak;      // number of the last peak of live_bytes (struct pg_node_peak); from 1
-        _Atomic uint32_t below;     // 1: something was freed since, the next higher peak has another number
         _Atomic uint32_t n_started; // may run past PG_JOURNAL_MAX
+        _Atomic uint32_t n_nodes;   // handed out, in chunks; may run past nodes_limit
+
+        /* What every event looks at and few change: lines of their own, so that threads share them in peace. */
+        alignas(64) _Atomic uint32_t multi; // more than one cell was ever claimed
+        _Atomic uint32_t n_cells;           // may run past PG_CELLS_MAX
+        _Atomic uint32_t peak;         // number of the last peak of live_bytes (struct pg_node_peak); from 1
+        _Atomic uint32_t below;        // solo, 1: something was freed since, the next higher peak has another number
+        _Atomic uint32_t live_level;   // which blocks are in the table (pg_live_is_hit); 0: all
+        _Atomic uint32_t live_sweeping; // 1: a thread takes out what is in the sample no more
+        uint32_t live_buckets;         // of the mapped table, a power of two; 0: none
+        uint32_t nodes_limit;          // as many as could be mapped, at most PG_NODES_MAX
+
+        /* Live heap, usable sizes. Exact while one thread allocates (then in its cell), within slack else. */
+        alignas(64) _Atomic int64_t live_bytes; // inherited, plus the sum of what cells have flushed
+        _Atomic int64_t peak_bytes;             // highest live_bytes
+        _Atomic uint64_t slack_bytes;           // a cell flushes when its pending net change goes beyond this
+        _Atomic int32_t live_blocks;            // in the table, but for what cells have not told yet
+        _Atomic uint64_t live_lost;             // blocks that found their buckets full
 
         /* Stacks. */
-        _Atomic uint64_t stacks_other;     // events whose stack found no room
+        alignas(64) _Atomic uint64_t stacks_other; // events whose stack found no room
         _Atomic uint64_t stacks_verified;  // reused stacks that were checked against a full walk
         _Atomic uint64_t stacks_different; // ... and differed: 0, or perfgate is wrong
         _Atomic uint64_t stops[PG_STOPS_MAX]; // stacks by enum pg_stop that ended them, when their last frame was new
-
-        /* Live blocks by stack. */
-        uint32_t live_buckets;               // of the mapped table, a power of two; 0: none
-        _Atomic uint32_t live_blocks;        // in the table
-        _Atomic uint32_t live_level;         // which blocks are in the table (pg_live_is_hit); 0: all
-        _Atomic uint64_t live_lost;          // blocks that found their buckets full
-        _Atomic uint32_t live_sweeping;      // 1: a thread takes out what is in the sample no more
 
         /* Sampling. */
         _Atomic uint32_t threads_armed, threads_unarmed;
@@ -194,6 +194,8 @@ struct pg_cell {
         _Atomic uint64_t pending;
         int64_t stack_until_bytes; // to the next stack, when stacks are sampled
         uint64_t random;           // state of the generator behind it
+        int32_t live_change;       // blocks that came into the table, minus those that left it, not told to the slot
+        uint32_t reserved;
 };
 
 /*
