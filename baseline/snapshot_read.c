@@ -359,8 +359,12 @@ static const struct pg_json_keys lock_site_keys = PG_JSON_KEYS(lock_site_key);
 static int by_lock_site(const void *a, const void *b)
 {
         const struct pg_lock_site *x = a, *y = b;
-        const struct pg_site s = { .function = x->function, .module = x->module, .file = x->file, .line = x->line };
-        const struct pg_site t = { .function = y->function, .module = y->module, .file = y->file, .line = y->line };
+        const struct pg_site s = {
+                .function = x->function, .module = x->module, .file = x->file, .line = x->line
+        };
+        const struct pg_site t = {
+                .function = y->function, .module = y->module, .file = y->file, .line = y->line
+        };
         return by_site(&s, &t);
 }
 
@@ -386,8 +390,8 @@ static bool read_lock_sites(struct pg_json_reader *r, void *into)
         r->value = where;
         for (size_t i = 1; i < m->n_lock_sites; i++)
                 if (by_lock_site(&m->lock_sites[i - 1], &m->lock_sites[i]) == 0)
-                        return pg_json_fail(r, "\"%.80s\" of \"%.80s\" is there twice", m->lock_sites[i].function,
-                                            m->lock_sites[i].module);
+                        return pg_json_fail(r, "\"%.80s\" of \"%.80s\" is there twice",
+                                            m->lock_sites[i].function, m->lock_sites[i].module);
         return true;
 }
 
@@ -804,13 +808,20 @@ bool pg_snapshot_parse(const char *name, const char *text, size_t len, struct pg
 #define D "/$defs/"
 
 const struct pg_described_keys pg_snapshot_keys[] = {
-        { B, "", &baseline_keys },         { B, D "measurement", &benchmark_keys },
-        { B, D "series", &series_keys },   { B, D "function", &function_keys },
+        { B, "", &baseline_keys },
+        { B, D "measurement", &benchmark_keys },
+        { B, D "series", &series_keys },
+        { B, D "function", &function_keys },
         { B, D "lock_site", &lock_site_keys },
-        { B, D "site", &site_keys },       { B, D "site_quality", &site_quality_keys },
-        { B, D "process", &process_keys }, { B, D "profile", &profile_keys },
-        { B, D "engines", &engines_keys }, { B, D "host", &host_keys },
-        { B, D "tool", &tool_keys },       { B, D "acceptance", &acceptance_keys },
-        { R, "", &result_keys },           { R, D "verdict", &verdict_keys },
+        { B, D "site", &site_keys },
+        { B, D "site_quality", &site_quality_keys },
+        { B, D "process", &process_keys },
+        { B, D "profile", &profile_keys },
+        { B, D "engines", &engines_keys },
+        { B, D "host", &host_keys },
+        { B, D "tool", &tool_keys },
+        { B, D "acceptance", &acceptance_keys },
+        { R, "", &result_keys },
+        { R, D "verdict", &verdict_keys },
 };
 const size_t pg_n_snapshot_keys = sizeof(pg_snapshot_keys) / sizeof(pg_snapshot_keys[0]);

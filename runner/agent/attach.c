@@ -235,7 +235,8 @@ static void map_live(int fd, uint32_t index)
 static void fill_nodes(void)
 {
         for (uint32_t i = 1; i < PG_NODE_FIRST; i++)
-                atomic_store_explicit(&agent.nodes[i].place, PG_PLACE(PG_MODULE_NONE, i), memory_order_relaxed);
+                atomic_store_explicit(&agent.nodes[i].place, PG_PLACE(PG_MODULE_NONE, i),
+                                      memory_order_relaxed);
         atomic_store_explicit(&agent.slot->n_nodes, PG_NODE_CHUNK, memory_order_relaxed);
 }
 

@@ -42,8 +42,8 @@ struct agent_process {
         struct pg_node_peak *peaks;        // by node; of use with live_blocks only
         struct pg_live_block *live_blocks; // NULL: live bytes are not attributed
         uint32_t live_mask;                // buckets - 1
-        char value[AGENT_VALUE_MAX];  // of PERFGATE_AGENT
-        char path[PG_PATH_MAX_BYTES]; // of this library
+        char value[AGENT_VALUE_MAX];       // of PERFGATE_AGENT
+        char path[PG_PATH_MAX_BYTES];      // of this library
 };
 extern struct agent_process agent __attribute__((visibility("hidden")));
 

@@ -16,7 +16,8 @@
 #include "runner/agent/raw.h"
 
 enum {
-        OWN_PAGES_MAX = 512,     // pages between a stack pointer and the known part of its stack, asked one by one
+        OWN_PAGES_MAX =
+                512, // pages between a stack pointer and the known part of its stack, asked one by one
         FOREIGN_PAGES_MAX = 2048 // of a stack that nothing is known of
 };
 static const uint64_t page = PG_CAPTURE_PAGE, main_stack_max = 1ull << 30;
@@ -91,7 +92,8 @@ bool bounds_find(struct bounds *b, uint64_t sp)
 
 static bool more_pages(struct pg_stack *s, uint64_t address)
 {
-        if (s->hi == s->lo && address - s->lo >= page && !page_is_readable(s->lo)) // the red zone's page may be a guard
+        if (s->hi == s->lo && address - s->lo >= page &&
+            !page_is_readable(s->lo)) // the red zone's page may be a guard
                 s->lo = s->hi = s->lo + page;
         if (address < s->lo || address - s->lo >= FOREIGN_PAGES_MAX * page)
                 return false;

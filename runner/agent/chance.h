@@ -45,10 +45,14 @@ static inline double chance_hit(double x)
 static inline double chance_minus_log(double u)
 {
         int halvings = 0;
-        for (; u < 0.0009765625; u *= 1024)
+        while (u < 0.0009765625) {
+                u *= 1024;
                 halvings += 10;
-        for (; u < 0.70710678118654752; u *= 2)
+        }
+        while (u < 0.70710678118654752) {
+                u *= 2;
                 halvings++;
+        }
         const double z = (u - 1) / (u + 1), q = z * z;
         return halvings * 0.69314718055994531 -
                2 * z * (1 + q * (1. / 3 + q * (1. / 5 + q * (1. / 7 + q * (1. / 9 + q / 11)))));

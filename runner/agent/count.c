@@ -129,7 +129,8 @@ void count_forget_addresses(void)
 }
 
 /* Poisson over bytes; the event stands for 1 / probability events, in units of PG_SCALE_ONE. */
-__attribute__((noinline)) uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes, const uint64_t *frame)
+__attribute__((noinline)) uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes,
+                                                       const uint64_t *frame)
 {
         double mean = (double)agent.header->stack_interval_bytes;
         if (!chance_passes(&c->stack_until_bytes, bytes, mean, &c->random) || bytes == 0)

@@ -119,7 +119,8 @@ static inline uint32_t count_stack(struct pg_cell *c, uint64_t bytes, const uint
 /* The block that came into being by the last count_net; before: count_peak() before that. Where several threads
  * allocate, peaks are seen when a thread's slack is used up: a block is part of the one that it brought about, or of
  * the next one. */
-static inline void count_born(struct pg_cell *c, void *p, uint64_t usable_bytes, uint32_t node, uint32_t before)
+static inline void count_born(struct pg_cell *c, void *p, uint64_t usable_bytes, uint32_t node,
+                              uint32_t before)
 {
         uint32_t peak = count_peak();
         bool solo = atomic_load_explicit(&c->solo, memory_order_relaxed);
@@ -128,7 +129,8 @@ static inline void count_born(struct pg_cell *c, void *p, uint64_t usable_bytes,
 }
 
 /* A block that was given out: bytes as asked for, frame the one of the interposed function. */
-static inline __attribute__((always_inline)) void count_allocation(void *p, uint64_t bytes, const uint64_t *frame)
+static inline __attribute__((always_inline)) void count_allocation(void *p, uint64_t bytes,
+                                                                   const uint64_t *frame)
 {
         struct pg_cell *c = count_cell();
         if (pg_unlikely(!c)) {
@@ -179,9 +181,8 @@ static inline struct count_mark count_mark(void)
 }
 
 /* Counts p, from a real function that may have counted it inside, unless it did. */
-static inline __attribute__((always_inline)) void count_allocation_once(void *p, uint64_t bytes,
-                                                                         const uint64_t *frame,
-                                                                         struct count_mark mark)
+static inline __attribute__((always_inline)) void
+count_allocation_once(void *p, uint64_t bytes, const uint64_t *frame, struct count_mark mark)
 {
         struct count_mark now = count_look();
         if (now.cell == mark.cell && now.allocations == mark.allocations)

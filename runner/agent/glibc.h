@@ -15,8 +15,6 @@
 #pragma weak dlvsym
 #pragma weak __libc_stack_end
 #pragma weak __register_atfork
-#pragma weak __pthread_register_cancel
-#pragma weak __pthread_unregister_cancel
 
 extern void *__libc_stack_end; // the loader's: near the start of the main thread's stack
 extern void *__dso_handle;

@@ -149,7 +149,7 @@ PG_PUBLIC int posix_memalign(void **p, size_t alignment, size_t n)
                 struct count_mark mark_ = count_mark();                                                      \
                 void *p_ = (call);                                                                           \
                 if (pg_likely(p_))                                                                           \
-                        count_allocation_once(p_, (bytes), FRAME, mark_);                                   \
+                        count_allocation_once(p_, (bytes), FRAME, mark_);                                    \
                 p_;                                                                                          \
         })
 

@@ -148,7 +148,8 @@ static inline __attribute__((always_inline)) void *plain_new(size_t n, const uin
         return p;
 }
 
-static inline __attribute__((always_inline)) void *plain_new_aligned(size_t n, size_t alignment, const uint64_t *frame)
+static inline __attribute__((always_inline)) void *plain_new_aligned(size_t n, size_t alignment,
+                                                                     const uint64_t *frame)
 {
         if (!is_plain() || alignment == 0 || (alignment & (alignment - 1)) != 0 || n > SIZE_MAX - alignment)
                 return NULL;
@@ -161,13 +162,13 @@ static inline __attribute__((always_inline)) void *plain_new_aligned(size_t n, s
 }
 
 /* The real operator may throw through these frames: nothing here needs cleaning up. */
-#define REAL_NEW(id, n, frame, parameters, ...)                                                                 \
+#define REAL_NEW(id, n, frame, parameters, ...)                                                              \
         ({                                                                                                   \
                 void *(*real_)parameters = (void *(*)parameters)real_operator(id);                           \
                 struct count_mark mark_ = count_mark();                                                      \
                 void *p_ = real_ ? real_(__VA_ARGS__) : NULL;                                                \
                 if (p_)                                                                                      \
-                        count_allocation_once(p_, n, frame, mark_);                                             \
+                        count_allocation_once(p_, n, frame, mark_);                                          \
                 p_;                                                                                          \
         })
 
@@ -175,33 +176,33 @@ static inline __attribute__((always_inline)) void *plain_new_aligned(size_t n, s
         PG_PUBLIC void *symbol(size_t n);                                                                    \
         PG_PUBLIC void *symbol(size_t n)                                                                     \
         {                                                                                                    \
-                void *p = plain_new(n, FRAME);                                                              \
-                return pg_likely(p) ? p : REAL_NEW(ID_##name, n, FRAME, (size_t), n);                       \
+                void *p = plain_new(n, FRAME);                                                               \
+                return pg_likely(p) ? p : REAL_NEW(ID_##name, n, FRAME, (size_t), n);                        \
         }
 
 #define DEFINE_NEW_NOTHROW(name, symbol)                                                                     \
         PG_PUBLIC void *symbol(size_t n, const void *tag);                                                   \
         PG_PUBLIC void *symbol(size_t n, const void *tag)                                                    \
         {                                                                                                    \
-                void *p = plain_new(n, FRAME);                                                              \
-                return pg_likely(p) ? p : REAL_NEW(ID_##name, n, FRAME, (size_t, const void *), n, tag);    \
+                void *p = plain_new(n, FRAME);                                                               \
+                return pg_likely(p) ? p : REAL_NEW(ID_##name, n, FRAME, (size_t, const void *), n, tag);     \
         }
 
 #define DEFINE_NEW_ALIGNED(name, symbol)                                                                     \
         PG_PUBLIC void *symbol(size_t n, size_t alignment);                                                  \
         PG_PUBLIC void *symbol(size_t n, size_t alignment)                                                   \
         {                                                                                                    \
-                void *p = plain_new_aligned(n, alignment, FRAME);                                           \
-                return pg_likely(p) ? p : REAL_NEW(ID_##name, n, FRAME, (size_t, size_t), n, alignment);    \
+                void *p = plain_new_aligned(n, alignment, FRAME);                                            \
+                return pg_likely(p) ? p : REAL_NEW(ID_##name, n, FRAME, (size_t, size_t), n, alignment);     \
         }
 
 #define DEFINE_NEW_ALIGNED_NOTHROW(name, symbol)                                                             \
         PG_PUBLIC void *symbol(size_t n, size_t alignment, const void *tag);                                 \
         PG_PUBLIC void *symbol(size_t n, size_t alignment, const void *tag)                                  \
         {                                                                                                    \
-                void *p = plain_new_aligned(n, alignment, FRAME);                                           \
+                void *p = plain_new_aligned(n, alignment, FRAME);                                            \
                 return pg_likely(p) ? p                                                                      \
-                                    : REAL_NEW(ID_##name, n, FRAME, (size_t, size_t, const void *), n,      \
+                                    : REAL_NEW(ID_##name, n, FRAME, (size_t, size_t, const void *), n,       \
                                                alignment, tag);                                              \
         }
 

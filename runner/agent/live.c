@@ -35,8 +35,8 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
 static void start_peak(struct pg_node_peak *n, uint32_t peak)
 {
         uint32_t seen = atomic_load_explicit(&n->peak, memory_order_relaxed);
-        if (seen == peak || !atomic_compare_exchange_strong_explicit(&n->peak, &seen, peak, memory_order_relaxed,
-                                                                     memory_order_relaxed))
+        if (seen == peak || !atomic_compare_exchange_strong_explicit(
+                                    &n->peak, &seen, peak, memory_order_relaxed, memory_order_relaxed))
                 return;
         atomic_store_explicit(&n->bytes, 0, memory_order_relaxed);
         atomic_store_explicit(&n->blocks_256ths, 0, memory_order_relaxed);
@@ -63,7 +63,8 @@ static void count_blocks(int32_t change)
         _Atomic int32_t *n = &agent.slot->live_blocks;
         struct pg_cell *c = count_self.cell;
         if (is_alone()) {
-                atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + change, memory_order_relaxed);
+                atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + change,
+                                      memory_order_relaxed);
                 return;
         }
         if (c) {
@@ -79,8 +80,8 @@ static void count_blocks(int32_t change)
 static bool exchange(struct pg_live_block *b, uint64_t expected, uint64_t address)
 {
         if (!is_alone())
-                return atomic_compare_exchange_strong_explicit(&b->address, &expected, address, memory_order_acq_rel,
-                                                               memory_order_relaxed);
+                return atomic_compare_exchange_strong_explicit(&b->address, &expected, address,
+                                                               memory_order_acq_rel, memory_order_relaxed);
         atomic_store_explicit(&b->address, address, memory_order_relaxed);
         return true;
 }
@@ -123,7 +124,8 @@ static bool take_out(struct pg_live_block *b, uint64_t address)
 static inline bool is_fuller_than(uint32_t eighths)
 {
         uint32_t places = (agent.live_mask + 1) * PG_LIVE_BUCKET;
-        return atomic_load_explicit(&agent.slot->live_blocks, memory_order_relaxed) > (int32_t)(places / 8 * eighths);
+        return atomic_load_explicit(&agent.slot->live_blocks, memory_order_relaxed) >
+               (int32_t)(places / 8 * eighths);
 }
 
 /* While one thread makes room the table stays full for the others: they have to go up once more only when blocks would
@@ -149,7 +151,9 @@ static void take_out_others(const struct pg_live_view *v)
 
 const struct pg_live_view *_Atomic live_view;
 
-enum { MARKED_LEVELS = 9 }; // levels below it have their marks in a table: a granule's number fits into 16 bits
+enum {
+        MARKED_LEVELS = 9
+}; // levels below it have their marks in a table: a granule's number fits into 16 bits
 
 /* All levels' tables, the lowest first: each has a quarter of the one before. */
 static uint16_t marks[(1 << (PG_LIVE_PERIOD_BITS - PG_LIVE_GRANULE_BITS - PG_LIVE_STEP_BITS)) * 4 / 3 + 1];
@@ -179,8 +183,8 @@ static void raise_level(void)
         if (level == PG_LIVE_LEVEL_MAX)
                 return;
         const struct pg_live_view *next = view_of(level + 1);
-        if (!atomic_compare_exchange_strong_explicit(&agent.slot->live_level, &level, level + 1, memory_order_acq_rel,
-                                                     memory_order_relaxed))
+        if (!atomic_compare_exchange_strong_explicit(&agent.slot->live_level, &level, level + 1,
+                                                     memory_order_acq_rel, memory_order_relaxed))
                 return;
         atomic_store_explicit(&agent.slot->live_sweeping, 1, memory_order_relaxed);
         atomic_store_explicit(&live_view, next, memory_order_release);
@@ -220,7 +224,8 @@ static struct pg_live_block *insert(const struct pg_cell *c, uint64_t address)
         count_blocks(1);
         if (!is_alone()) // the block is to be seen before the level is looked at
                 atomic_thread_fence(memory_order_seq_cst);
-        if (__builtin_expect(live_level() != level, 0) && !pg_live_is_hit(address, c->last_bytes, live_level()))
+        if (__builtin_expect(live_level() != level, 0) &&
+            !pg_live_is_hit(address, c->last_bytes, live_level()))
                 take_out(b, address);
         return b;
 }

@@ -47,7 +47,8 @@ static inline bool live_is_pending(const struct pg_cell *c)
 }
 
 /* A block was given out. peak: the first peak that it is part of. */
-static inline void live_born(struct pg_cell *c, uint64_t address, uint64_t bytes, uint32_t node, uint32_t peak)
+static inline void live_born(struct pg_cell *c, uint64_t address, uint64_t bytes, uint32_t node,
+                             uint32_t peak)
 {
         if (__builtin_expect(live_is_pending(c), 0))
                 live_settle(c);

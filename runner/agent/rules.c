@@ -26,7 +26,8 @@ static pg_rule chain_rule(void)
 
 static pg_rule outermost_rule(void)
 {
-        return pg_rule_pack((struct pg_rule_parts){ .cfa = PG_CFA_SP, .cfa_offset = 8, .ra = PG_RA_UNDEFINED });
+        return pg_rule_pack(
+                (struct pg_rule_parts){ .cfa = PG_CFA_SP, .cfa_offset = 8, .ra = PG_RA_UNDEFINED });
 }
 
 /* A file whose segments are not mapped as one piece (a large program at a fixed address) has a range for each;
@@ -80,7 +81,8 @@ static pg_rule rule_without_cfi(const struct dl_find_object *o, uint64_t address
  * had saved, and a walk through that finds anything. */
 static pg_rule rule_without_module(uint64_t address)
 {
-        pg_rule rule = address >> 47 == 0 && is_code(address, 1) ? chain_rule() : pg_rule_stop(PG_STOP_NO_CFI);
+        pg_rule rule =
+                address >> 47 == 0 && is_code(address, 1) ? chain_rule() : pg_rule_stop(PG_STOP_NO_CFI);
         return pg_rule_with_owner(rule, PG_MODULE_NONE);
 }
 
@@ -112,9 +114,10 @@ static uint32_t shorten(pg_rule rule)
 {
         int64_t offset = pg_rule_cfa_offset(rule), below = -pg_rule_bp_offset(rule);
         bool saves_bp = pg_rule_bp(rule) == PG_BP_AT_CFA;
-        if ((pg_rule_cfa(rule) != PG_CFA_SP && pg_rule_cfa(rule) != PG_CFA_BP) || pg_rule_ra(rule) != PG_RA_AT_CFA ||
-            (!saves_bp && pg_rule_bp(rule) != PG_BP_SAME) || pg_rule_owner(rule) >= RULE_MODULE_MAX || offset <= 0 ||
-            offset >> 3 > 0x1fff || (saves_bp && (below <= 0 || below >> 3 > 31)))
+        if ((pg_rule_cfa(rule) != PG_CFA_SP && pg_rule_cfa(rule) != PG_CFA_BP) ||
+            pg_rule_ra(rule) != PG_RA_AT_CFA || (!saves_bp && pg_rule_bp(rule) != PG_BP_SAME) ||
+            pg_rule_owner(rule) >= RULE_MODULE_MAX || offset <= 0 || offset >> 3 > 0x1fff ||
+            (saves_bp && (below <= 0 || below >> 3 > 31)))
                 return 0;
         return pg_rule_owner(rule) | (uint32_t)(offset >> 3) << 8 |
                (saves_bp ? RULE_SAVES_BP | (uint32_t)(below >> 3) << 21 : 0) |
@@ -126,8 +129,8 @@ pg_rule rules_find(uint64_t address)
         pg_rule rule = pg_unwinder_rule(&rules_all, address);
         uint32_t body = shorten(rule);
         if (body && address >> 48 == 0)
-                atomic_store_explicit(&rules_short[rules_index(address)], rules_rest(address) << RULE_BODY_BITS | body,
-                                      memory_order_relaxed);
+                atomic_store_explicit(&rules_short[rules_index(address)],
+                                      rules_rest(address) << RULE_BODY_BITS | body, memory_order_relaxed);
         return rule;
 }
 

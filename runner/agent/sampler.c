@@ -28,8 +28,8 @@ enum {
 
 struct thread_state {
         struct tick tick;
-        bool armed;             // tick was started; it may have failed to go on since
-        bool had_blocked;       // over fork(): the signal was blocked before
+        bool armed;       // tick was started; it may have failed to go on since
+        bool had_blocked; // over fork(): the signal was blocked before
 };
 
 static _Thread_local struct thread_state self __attribute__((tls_model("initial-exec")));
@@ -193,7 +193,8 @@ void sampler_start(void)
         sampler_enter_thread();
         if (!self.armed)
                 return disarm(PG_DISARM_NO_TIMER);
-        __register_atfork(before_fork, after_fork_in_parent, after_fork_in_child, __dso_handle); // pthread_atfork()
+        __register_atfork(before_fork, after_fork_in_parent, after_fork_in_child,
+                          __dso_handle); // pthread_atfork()
 }
 
 __attribute__((destructor)) static void finish(void)

@@ -31,7 +31,7 @@ struct stack_store {
         struct stack_kept kept;
         struct trie trie;
         struct bounds bounds;
-        uint32_t epoch; // agent.epoch whose slot the nodes are in
+        uint32_t epoch;          // agent.epoch whose slot the nodes are in
         uint32_t turned_away;    // walks that came in the middle of the one under way
         const uint64_t *walking; // frame of the walk under way; NULL: none
         uint32_t depth;
@@ -170,7 +170,8 @@ static inline bool is_no_frame(enum pg_stop end, uint32_t n_frames)
 }
 
 /* The walk from regs, as a node. */
-static uint32_t walk_all(struct stack_store *s, struct pg_regs *regs, struct pg_stack *stack, enum pg_stop *ret_end)
+static uint32_t walk_all(struct stack_store *s, struct pg_regs *regs, struct pg_stack *stack,
+                         enum pg_stop *ret_end)
 {
         uint32_t n = pg_walk(&rules_all, regs, stack, s->walked, PG_STACK_MAX, ret_end);
         n -= is_no_frame(*ret_end, n);
@@ -215,7 +216,8 @@ static uint32_t frames_that_hold(const struct stack_store *s, uint32_t kept)
         uint32_t word = 0;
         for (uint32_t i = 0; i < kept; i++)
                 for (; word < s->frames[i].words; word++)
-                        if (*(const volatile uint64_t *)(uintptr_t)s->words[word].address != s->words[word].value)
+                        if (*(const volatile uint64_t *)(uintptr_t)s->words[word].address !=
+                            s->words[word].value)
                                 return i;
         return kept;
 }
@@ -281,7 +283,8 @@ static inline enum run_end run_short(struct search *w)
         while (!w->regs.exact && !w->regs.bp_lost) {
                 while (kept != none && kept[-1].sp < sp)
                         kept--;
-                if (kept != none && kept[-1].sp == sp && kept[-1].pc == pc && (!kept[-1].uses_bp || kept[-1].bp == bp)) {
+                if (kept != none && kept[-1].sp == sp && kept[-1].pc == pc &&
+                    (!kept[-1].uses_bp || kept[-1].bp == bp)) {
                         end = RUN_MET;
                         break;
                 }
@@ -399,7 +402,8 @@ static uint32_t bottom_of(struct search *w, uint32_t root, uint32_t *ret_hash)
  * pointers has anything in bp: where no rule further out uses it, its word need not hold, and a frame is the same
  * with any bp.
  */
-static inline void keep_frame(struct stack_store *s, const struct fresh_frame *f, uint32_t node, uint32_t *word)
+static inline void keep_frame(struct stack_store *s, const struct fresh_frame *f, uint32_t node,
+                              uint32_t *word)
 {
         const struct stack_frame *above = s->depth ? &s->frames[s->depth - 1] : NULL;
         bool bp_matters = above && above->uses_bp;

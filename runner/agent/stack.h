@@ -22,8 +22,8 @@
 struct stack_frame {
         uint64_t pc, sp, bp;
         uint32_t node;
-        uint32_t words; // how many words lie above, its own step's included
-        uint32_t hash;  // of its path (trie.h)
+        uint32_t words;   // how many words lie above, its own step's included
+        uint32_t hash;    // of its path (trie.h)
         uint32_t uses_bp; // 1: some rule from here outwards depends on bp; 0: any bp gives the same frames
 };
 
@@ -34,7 +34,8 @@ struct stack_word {
 /* A thread's kept stack; the rest of its memory is stack.c's. Frames and words are in order from the outermost
  * inwards. */
 struct stack_kept {
-        const struct stack_frame *top; // innermost; a frame that equals none when nothing may be reused unseen
+        const struct stack_frame
+                *top; // innermost; a frame that equals none when nothing may be reused unseen
         struct stack_word *words;
         uint32_t until_verify;
 };

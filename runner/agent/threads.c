@@ -13,6 +13,9 @@
 #include "runner/agent/raw.h"
 #include "runner/agent/sampler.h"
 
+#pragma weak __pthread_register_cancel // as in glibc.h
+#pragma weak __pthread_unregister_cancel
+
 enum { STARTS_MAX = 256 };
 
 struct start {

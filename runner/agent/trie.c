@@ -76,8 +76,7 @@ static bool take_nodes(struct trie *t)
 
 static uint32_t make(struct trie *t, uint32_t parent, pg_place place, uint32_t hash)
 {
-        if ((t->next == t->end && !take_nodes(t)) ||
-            ((!t->table || t->used >= t->mask / 2) && !grow(t)))
+        if ((t->next == t->end && !take_nodes(t)) || ((!t->table || t->used >= t->mask / 2) && !grow(t)))
                 return PG_NODE_OTHER;
         uint32_t node = t->next++;
         struct pg_node *n = &agent.nodes[node];

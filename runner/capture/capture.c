@@ -51,14 +51,15 @@ static bool fill(struct pg_capture *c, const struct pg_file_header *h, struct pg
 
 static void describe(struct pg_capture *c, const struct pg_file_header *h)
 {
-        static const char *const modes[] = { [PG_MODE_COUNT] = "count",
-                                             [PG_MODE_SAMPLE] = "sample",
-                                             [PG_MODE_LOCK] = "lock" };
+        static const char *const modes[] = {
+                [PG_MODE_COUNT] = "count", [PG_MODE_SAMPLE] = "sample", [PG_MODE_LOCK] = "lock"
+        };
         snprintf(c->value, sizeof(c->value), "fd=/proc/%d/fd/%d,key=%016" PRIx64 ",mode=%s,rate=%u",
                  (int)getpid(), c->fd, h->key, modes[h->mode], h->rate_hz);
 }
 
-bool pg_capture_create(const struct pg_capture_request *request, struct pg_capture **ret, struct pg_error *err)
+bool pg_capture_create(const struct pg_capture_request *request, struct pg_capture **ret,
+                       struct pg_error *err)
 {
         PG_AUTO_CAPTURE struct pg_capture *c = calloc(1, sizeof(*c));
         if (!c)

@@ -55,9 +55,9 @@ struct pg_captured_node {
         uint64_t count;  // allocations, samples or waits
         uint64_t amount; // bytes asked for, CPU ns or waited ns
         /* Counting only. */
-        uint64_t temporary;                     // of count: freed as the thread's next event
-        uint64_t live_blocks, live_bytes;       // at the end; usable sizes
-        uint64_t peak_blocks, peak_bytes;       // at the process's peak
+        uint64_t temporary;               // of count: freed as the thread's next event
+        uint64_t live_blocks, live_bytes; // at the end; usable sizes
+        uint64_t peak_blocks, peak_bytes; // at the process's peak
 };
 
 /* How stacks were got; sums over processes are meaningful. */
@@ -88,7 +88,8 @@ struct pg_captured_process {
         int64_t live_bytes;              // own allocations minus own frees, without what was inherited
         uint64_t n_threads;
         struct pg_captured_module *modules;
-        const char *const *build_ids; // of the modules as they were loaded: hex, "" when unknown; NULL: none is known
+        const char *const
+                *build_ids; // of the modules as they were loaded: hex, "" when unknown; NULL: none is known
         size_t n_modules;
         struct pg_captured_node *nodes; // by mode: allocations, samples or waits
         size_t n_nodes;                 // >= 1
@@ -97,7 +98,8 @@ struct pg_captured_process {
         uint64_t lost_samples, lost_weight_ns;
         uint32_t threads_armed, threads_unarmed, threads_task_clock;
         uint32_t threads_stopped; // of the armed: stopped from outside when their CPU time was due
-        uint64_t call_weight_ns;  // where threads are stopped: of sample_weight_ns, met at the end of system calls
+        uint64_t
+                call_weight_ns; // where threads are stopped: of sample_weight_ns, met at the end of system calls
         bool signal_taken_away;
 };
 

@@ -98,12 +98,14 @@ static const char *hex(struct pg_reader *r, const uint8_t *bytes, uint32_t n)
         return s;
 }
 
-static void read_module(struct pg_reader *r, uint32_t index, struct pg_captured_module *m, const char **ret_build_id)
+static void read_module(struct pg_reader *r, uint32_t index, struct pg_captured_module *m,
+                        const char **ret_build_id)
 {
         struct pg_module raw;
         *m = (struct pg_captured_module){ .path = "" };
         *ret_build_id = "";
-        if (!pg_reader_fetch(r, PG_OFFSET_MODULES + (uint64_t)index * sizeof(raw), &raw, sizeof(raw)) || !raw.ready)
+        if (!pg_reader_fetch(r, PG_OFFSET_MODULES + (uint64_t)index * sizeof(raw), &raw, sizeof(raw)) ||
+            !raw.ready)
                 return; // reserved, and the target was killed before it was filled
         if (raw.start >= raw.end || strnlen(raw.path, sizeof(raw.path)) == sizeof(raw.path)) {
                 damaged(r);
@@ -229,7 +231,8 @@ static void read_journal(struct pg_reader *r, const struct pg_slot *s)
         r->journal.overflown += s->n_started - n;
         for (uint32_t i = 0; i < n; i++) {
                 struct pg_started e;
-                if (!pg_reader_fetch(r, PG_OFFSET_JOURNAL + (uint64_t)i * sizeof(e), &e, sizeof(e)) || !e.ready)
+                if (!pg_reader_fetch(r, PG_OFFSET_JOURNAL + (uint64_t)i * sizeof(e), &e, sizeof(e)) ||
+                    !e.ready)
                         continue;
                 struct pg_journal_entry *entries =
                         pg_arena_grow(r->arena, r->journal.entries, r->journal.n_entries, sizeof(*entries));
@@ -296,8 +299,8 @@ static bool check_header(struct pg_reader *r, struct pg_file_header *h, struct p
         if (h->version != PG_CAPTURE_VERSION)
                 return pg_fail(err, PG_EDATA, "capture of version %u, expected %d", h->version,
                                PG_CAPTURE_VERSION);
-        if (h->slot_size != PG_SLOT_BYTES || h->n_slots > PG_SLOTS_MAX ||
-            h->mode < PG_MODE_COUNT || h->mode > PG_MODE_LOCK || h->live > PG_LIVE_OFF)
+        if (h->slot_size != PG_SLOT_BYTES || h->n_slots > PG_SLOTS_MAX || h->mode < PG_MODE_COUNT ||
+            h->mode > PG_MODE_LOCK || h->live > PG_LIVE_OFF)
                 return pg_fail(err, PG_EDATA, "the header of the capture was overwritten");
         return true;
 }

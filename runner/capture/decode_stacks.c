@@ -18,10 +18,11 @@ struct stacks {
         struct pg_reader *r;
         const struct pg_slot *slot;
         struct pg_captured_process *p;
-        uint32_t n_raw;    // nodes in the slot
-        uint32_t level;    // of the sample of live blocks
-        uint32_t *merged;  // node of p for each of the slot's
-        uint32_t *table;   // open addressing over p's nodes by (parent, place); NULL when one thread made them all
+        uint32_t n_raw;   // nodes in the slot
+        uint32_t level;   // of the sample of live blocks
+        uint32_t *merged; // node of p for each of the slot's
+        uint32_t *
+                table; // open addressing over p's nodes by (parent, place); NULL when one thread made them all
         uint32_t mask;
 };
 
@@ -38,8 +39,9 @@ static pg_place file_place(struct stacks *s, pg_place raw)
         uint32_t module = PG_PLACE_MODULE(raw);
         uint64_t address = PG_PLACE_ADDRESS(raw);
         if (module == PG_MODULE_NONE)
-                return address >= PG_NODE_FIRST || address == PG_NODE_TRUNCATED ? raw
-                                                                                : PG_PLACE_PSEUDO(PG_NODE_UNKNOWN);
+                return address >= PG_NODE_FIRST || address == PG_NODE_TRUNCATED
+                               ? raw
+                               : PG_PLACE_PSEUDO(PG_NODE_UNKNOWN);
         if (module >= s->p->n_modules) {
                 s->r->out->n_damaged++;
                 return PG_PLACE_PSEUDO(PG_NODE_UNKNOWN);
@@ -111,7 +113,8 @@ static void read_nodes(struct stacks *s)
         s->p->n_nodes = 1; // the root
         for (uint32_t at = 0; at < s->n_raw; at += BATCH) {
                 uint32_t n = s->n_raw - at < BATCH ? s->n_raw - at : BATCH;
-                if (!pg_reader_fetch(s->r, PG_OFFSET_NODES + (uint64_t)at * sizeof(*batch), batch, n * sizeof(*batch)))
+                if (!pg_reader_fetch(s->r, PG_OFFSET_NODES + (uint64_t)at * sizeof(*batch), batch,
+                                     n * sizeof(*batch)))
                         break;
                 for (uint32_t i = at ? 0 : 1; i < n; i++)
                         add_node(s, at + i, &batch[i]);
@@ -127,7 +130,8 @@ static void read_peaks(struct stacks *s)
         struct pg_node_peak batch[PEAKS];
         for (uint32_t at = 0; at < s->n_raw; at += PEAKS) {
                 uint32_t n = s->n_raw - at < PEAKS ? s->n_raw - at : PEAKS;
-                if (!pg_reader_fetch(s->r, PG_OFFSET_PEAKS + (uint64_t)at * sizeof(*batch), batch, n * sizeof(*batch)))
+                if (!pg_reader_fetch(s->r, PG_OFFSET_PEAKS + (uint64_t)at * sizeof(*batch), batch,
+                                     n * sizeof(*batch)))
                         return;
                 for (uint32_t i = 0; i < n; i++) {
                         if (batch[i].peak != s->slot->peak)
@@ -180,7 +184,8 @@ static void read_live(struct stacks *s)
         }
         for (uint64_t at = 0; (at = next_block(s->r, at)) < places; at += BLOCKS) {
                 uint32_t n = places - at < BLOCKS ? (uint32_t)(places - at) : BLOCKS;
-                if (!pg_reader_fetch(s->r, PG_OFFSET_LIVE_BLOCKS + at * sizeof(*batch), batch, n * sizeof(*batch)))
+                if (!pg_reader_fetch(s->r, PG_OFFSET_LIVE_BLOCKS + at * sizeof(*batch), batch,
+                                     n * sizeof(*batch)))
                         return;
                 for (uint32_t i = 0; i < n; i++)
                         if (batch[i].address && batch[i].address != PG_LIVE_CLAIMED)
@@ -241,7 +246,8 @@ static void judge(struct stacks *s)
                 .live_lost = s->slot->live_lost,
                 .live_interval_bytes = pg_live_interval(s->level),
         };
-        uint32_t *root = malloc(p->n_nodes * sizeof(*root)); // outermost frame of each, below the kind of event
+        uint32_t *root =
+                malloc(p->n_nodes * sizeof(*root)); // outermost frame of each, below the kind of event
         if (!root) {
                 s->r->no_memory = true;
                 return;
@@ -303,7 +309,8 @@ void pg_decode_stacks(struct pg_reader *r, const struct pg_slot *slot, struct pg
                 read_peaks(&s);
                 read_live(&s);
                 for (size_t i = 0; i < newest->n; i++)
-                        add_live(&s, newest->items[i].address, newest->items[i].bytes, newest->items[i].node, newest->items[i].peak);
+                        add_live(&s, newest->items[i].address, newest->items[i].bytes, newest->items[i].node,
+                                 newest->items[i].peak);
                 complete_live(&s);
         }
         judge(&s);

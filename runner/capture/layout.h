@@ -48,7 +48,7 @@ enum {
         PG_LIVE_CHOICES = 8,    // buckets that a block may be in
         PG_LIVE_SAMPLED_BLOCKS = 1 << 18, // places in the table of live blocks
         PG_LIVE_EXACT_BLOCKS = 1 << 24,
-        PG_LIVE_CLAIMED = 1, // no block's address
+        PG_LIVE_CLAIMED = 1,   // no block's address
         PG_JOURNAL_MAX = 4096, // programs that were started; more are only counted
         PG_JOURNAL_PATH = 488,
         PG_STOPS_MAX = 16,
@@ -63,10 +63,11 @@ struct pg_file_header {
         uint32_t n_slots;
         uint32_t mode; // enum pg_capture_mode
         uint32_t rate_hz;
-        uint32_t live;                 // enum pg_live
-        uint32_t verify_every;         // check every Nth reused stack against a full walk; 0: never
-        uint64_t stack_interval_bytes; // 0: a stack for each allocation; else one each so many bytes on average
-        _Atomic uint32_t next_slot;       // slots claimed; may run past n_slots
+        uint32_t live;         // enum pg_live
+        uint32_t verify_every; // check every Nth reused stack against a full walk; 0: never
+        uint64_t
+                stack_interval_bytes; // 0: a stack for each allocation; else one each so many bytes on average
+        _Atomic uint32_t next_slot;   // slots claimed; may run past n_slots
         _Atomic uint32_t slots_refused;   // process images that found no free slot
         _Atomic uint32_t attach_failures; // forked children that went on in their parent's slot
 };
@@ -115,12 +116,12 @@ struct pg_slot {
         /* What every event looks at and few change: lines of their own, so that threads share them in peace. */
         alignas(64) _Atomic uint32_t multi; // more than one cell was ever claimed
         _Atomic uint32_t n_cells;           // may run past PG_CELLS_MAX
-        _Atomic uint32_t peak;         // number of the last peak of live_bytes (struct pg_node_peak); from 1
-        _Atomic uint32_t below;        // solo, 1: something was freed since, the next higher peak has another number
-        _Atomic uint32_t live_level;   // which blocks are in the table (pg_live_is_hit); 0: all
+        _Atomic uint32_t peak;  // number of the last peak of live_bytes (struct pg_node_peak); from 1
+        _Atomic uint32_t below; // solo, 1: something was freed since, the next higher peak has another number
+        _Atomic uint32_t live_level;    // which blocks are in the table (pg_live_is_hit); 0: all
         _Atomic uint32_t live_sweeping; // 1: a thread takes out what is in the sample no more
-        uint32_t live_buckets;         // of the mapped table, a power of two; 0: none
-        uint32_t nodes_limit;          // as many as could be mapped, at most PG_NODES_MAX
+        uint32_t live_buckets;          // of the mapped table, a power of two; 0: none
+        uint32_t nodes_limit;           // as many as could be mapped, at most PG_NODES_MAX
 
         /* Live heap, usable sizes. Exact while one thread allocates (then in its cell), within slack else. */
         alignas(64) _Atomic int64_t live_bytes; // inherited, plus the sum of what cells have flushed
@@ -131,9 +132,10 @@ struct pg_slot {
 
         /* Stacks. */
         alignas(64) _Atomic uint64_t stacks_other; // events whose stack found no room
-        _Atomic uint64_t stacks_verified;  // reused stacks that were checked against a full walk
-        _Atomic uint64_t stacks_different; // ... and differed: 0, or perfgate is wrong
-        _Atomic uint64_t stops[PG_STOPS_MAX]; // stacks by enum pg_stop that ended them, when their last frame was new
+        _Atomic uint64_t stacks_verified;          // reused stacks that were checked against a full walk
+        _Atomic uint64_t stacks_different;         // ... and differed: 0, or perfgate is wrong
+        _Atomic uint64_t
+                stops[PG_STOPS_MAX]; // stacks by enum pg_stop that ended them, when their last frame was new
 
         /* Sampling. */
         _Atomic uint32_t threads_armed, threads_unarmed;
@@ -144,10 +146,10 @@ struct pg_slot {
 /* A loaded file. A pc is recorded as (module, address relative to bias): immune to randomisation and
  * reloading. */
 struct pg_module {
-        _Atomic uint32_t ready; // 1 when the entry is complete
-        uint32_t flags;         // PG_MODULE_*
-        uint64_t start, end;    // mapped range when it was seen
-        uint64_t bias;          // pc - bias is the address in the ELF file's own terms
+        _Atomic uint32_t ready;  // 1 when the entry is complete
+        uint32_t flags;          // PG_MODULE_*
+        uint64_t start, end;     // mapped range when it was seen
+        uint64_t bias;           // pc - bias is the address in the ELF file's own terms
         uint32_t build_id_bytes; // 0: none that could be seen
         uint8_t build_id[PG_BUILD_ID_MAX];
         char path[PG_PATH_MAX_BYTES];
@@ -171,8 +173,8 @@ typedef uint64_t pg_place;
  * is claimed the first one's net goes into the slot's live_bytes (flushed_bytes says so), and from then on
  * each cell adds its change whenever net - flushed leaves [-slack, slack].
  */
-#define PG_NOT_FLUSHED INT64_MIN // flushed_bytes of a solo cell
-enum { PG_MOVING = 1 };          // in pending: addresses of blocks are even
+#define PG_NOT_FLUSHED            INT64_MIN // flushed_bytes of a solo cell
+enum { PG_MOVING = 1 };                     // in pending: addresses of blocks are even
 
 struct pg_cell {
         alignas(64) _Atomic int32_t tid; // owner; 0 when free; stays when the thread ends
@@ -194,7 +196,7 @@ struct pg_cell {
         _Atomic uint64_t pending;
         int64_t stack_until_bytes; // to the next stack, when stacks are sampled
         uint64_t random;           // state of the generator behind it
-        int32_t live_change;       // blocks that came into the table, minus those that left it, not told to the slot
+        int32_t live_change; // blocks that came into the table, minus those that left it, not told to the slot
         uint32_t reserved;
 };
 
@@ -209,20 +211,20 @@ struct pg_node {
         _Atomic uint64_t place; // pg_place with the raw address; 0: not written yet
         uint32_t parent;
         _Atomic uint32_t temporary; // of count: blocks that were freed as their thread's next event
-        uint64_t count;      // allocations, samples or waits; scaled by PG_SCALE_ONE when stacks are sampled
-        uint64_t amount;     // their bytes asked for, CPU ns or waited ns; scaled likewise
+        uint64_t count;  // allocations, samples or waits; scaled by PG_SCALE_ONE when stacks are sampled
+        uint64_t amount; // their bytes asked for, CPU ns or waited ns; scaled likewise
 };
 enum { PG_SCALE_BITS = 16, PG_SCALE_ONE = 1 << PG_SCALE_BITS };
 
 /* Pseudo places, with PG_MODULE_NONE; node i has PG_PLACE(PG_MODULE_NONE, i). No code lies so low. */
 enum {
         PG_NODE_ROOT,
-        PG_NODE_OTHER,     // stacks that found no room
+        PG_NODE_OTHER, // stacks that found no room
         PG_NODE_TRUNCATED, // outermost frame of stacks that were deeper than PG_STACK_MAX or whose memory could not be read;
                            // in PG_MODE_LOCK the next one below the kind of event, as an ordinary node
-        PG_NODE_UNKNOWN,   // outermost frame of stacks whose caller could not be found
-        PG_NODE_WAITER,    // PG_MODE_LOCK: outermost frame of the stacks that waited for a mutex
-        PG_NODE_HOLDER,    // PG_MODE_LOCK: outermost frame of the stacks that unlocked a mutex others waited for
+        PG_NODE_UNKNOWN, // outermost frame of stacks whose caller could not be found
+        PG_NODE_WAITER,  // PG_MODE_LOCK: outermost frame of the stacks that waited for a mutex
+        PG_NODE_HOLDER, // PG_MODE_LOCK: outermost frame of the stacks that unlocked a mutex others waited for
         PG_NODE_INHERITED, // blocks that a forked child got from its parent
         PG_NODE_READER,    // as PG_NODE_WAITER: to read under a read-write lock
         PG_NODE_WRITER,    // ... to write under it
@@ -258,7 +260,8 @@ enum {
         PG_OFFSET_MODULES = PG_CAPTURE_PAGE,
         PG_OFFSET_CELLS = PG_OFFSET_MODULES + PG_MODULES_MAX * (int)sizeof(struct pg_module),
         PG_OFFSET_JOURNAL = PG_OFFSET_CELLS + PG_CELLS_MAX * (int)sizeof(struct pg_cell),
-        PG_OFFSET_NODES = (PG_OFFSET_JOURNAL + PG_JOURNAL_MAX * (int)sizeof(struct pg_started) + 4095) & ~4095,
+        PG_OFFSET_NODES =
+                (PG_OFFSET_JOURNAL + PG_JOURNAL_MAX * (int)sizeof(struct pg_started) + 4095) & ~4095,
         PG_OFFSET_PEAKS = PG_OFFSET_NODES + PG_NODES_MAX * (int)sizeof(struct pg_node), // by node
         PG_OFFSET_LIVE_BLOCKS = PG_OFFSET_PEAKS + PG_NODES_MAX * (int)sizeof(struct pg_node_peak),
         PG_SLOT_BYTES = PG_OFFSET_LIVE_BLOCKS + PG_LIVE_EXACT_BLOCKS * (int)sizeof(struct pg_live_block),
@@ -275,7 +278,8 @@ static inline uint32_t pg_live_bucket(uint64_t address, uint32_t n, uint32_t whi
 _Static_assert(sizeof(struct pg_file_header) <= PG_CAPTURE_PAGE, "the file header is one page");
 _Static_assert(sizeof(struct pg_slot) <= PG_OFFSET_MODULES, "the slot's head fits in front of the modules");
 _Static_assert(sizeof(struct pg_started) == 504, "journal entries are words");
-_Static_assert(sizeof(struct pg_cell) == 128 && sizeof(struct pg_node) == 32, "no cell shares a cache line, no node lies in two");
+_Static_assert(sizeof(struct pg_cell) == 128 && sizeof(struct pg_node) == 32,
+               "no cell shares a cache line, no node lies in two");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "counters are used in a signal handler");
 
 #endif

@@ -137,7 +137,8 @@ static void look_at_symbols(Elf *e, Elf_Scn *section, const GElf_Shdr *h, struct
         size_t n = data && h->sh_entsize ? h->sh_size / h->sh_entsize : 0;
         for (size_t i = 0; i < n; i++) {
                 GElf_Sym s;
-                const char *name = gelf_getsym(data, (int)i, &s) ? elf_strptr(e, h->sh_link, s.st_name) : NULL;
+                const char *name =
+                        gelf_getsym(data, (int)i, &s) ? elf_strptr(e, h->sh_link, s.st_name) : NULL;
                 if (!name || strcmp(name, "pthread_mutex_lock") != 0)
                         continue;
                 use->imports |= s.st_shndx == SHN_UNDEF;

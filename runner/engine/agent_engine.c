@@ -18,7 +18,8 @@ struct pg_engine_session {
         const char *environment[2];
 };
 
-static const char *agent_obstacle(const char *program, const struct pg_engine_request *request, struct pg_arena *a)
+static const char *agent_obstacle(const char *program, const struct pg_engine_request *request,
+                                  struct pg_arena *a)
 {
         (void)request, (void)a;
         return program ? pg_capture_obstacle(program, PG_MODE_SAMPLE) : NULL;

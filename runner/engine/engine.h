@@ -61,8 +61,8 @@ struct pg_engine_ops {
         void (*stop)(struct pg_engine_session *s);
 };
 
-extern const struct pg_engine_ops pg_agent_engine; // samples itself by the preloaded agent
-extern const struct pg_engine_ops pg_perf_engine;  // sampled from outside by perf events
+extern const struct pg_engine_ops pg_agent_engine;  // samples itself by the preloaded agent
+extern const struct pg_engine_ops pg_perf_engine;   // sampled from outside by perf events
 extern const struct pg_engine_ops pg_ptrace_engine; // stopped and read from outside
 
 /** All engines, best first, NULL-terminated. */

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-const struct pg_engine_ops *const pg_engines[] = { &pg_agent_engine, &pg_perf_engine, &pg_ptrace_engine, NULL };
+const struct pg_engine_ops *const pg_engines[] = { &pg_agent_engine, &pg_perf_engine, &pg_ptrace_engine,
+                                                   NULL };
 
 const struct pg_engine_ops *pg_engine_by_name(const char *name)
 {

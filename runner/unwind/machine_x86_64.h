@@ -28,7 +28,8 @@ enum { PG_SIGNAL_GREGS_OFFSET = 40 };
 /* all: PG_GREGS words in ucontext order; dwarf: a DWARF number; 0 for one that does not exist. */
 static inline uint64_t pg_machine_register(const uint64_t *all, uint32_t dwarf)
 {
-        static const uint8_t position[PG_DWARF_REGISTERS] = { 13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16 };
+        static const uint8_t position[PG_DWARF_REGISTERS] = { 13, 12, 14, 11, 9, 8, 10, 15, 0,
+                                                              1,  2,  3,  4,  5, 6, 7,  16 };
         return dwarf < PG_DWARF_REGISTERS ? all[position[dwarf]] : 0;
 }
 

@@ -15,9 +15,10 @@
 
 struct pg_regs {
         uint64_t pc, sp, bp;
-        const uint64_t *all; // the register file in ucontext order (machine.h) of an interrupted frame, for it and its
-                             // caller; else NULL
-        bool exact;          // pc is an interrupted instruction, not a return address
+        const uint64_t *
+                all; // the register file in ucontext order (machine.h) of an interrupted frame, for it and its
+                     // caller; else NULL
+        bool exact;  // pc is an interrupted instruction, not a return address
         bool bp_lost;
 };
 
@@ -69,8 +70,8 @@ static inline bool pg_step_register(const struct pg_regs *r, uint32_t dwarf, uin
         return true;
 }
 
-static inline bool pg_step_cfa(pg_rule rule, const struct pg_regs *r, struct pg_stack *s, struct pg_words *words,
-                               uint64_t *ret, enum pg_stop *why)
+static inline bool pg_step_cfa(pg_rule rule, const struct pg_regs *r, struct pg_stack *s,
+                               struct pg_words *words, uint64_t *ret, enum pg_stop *why)
 {
         int64_t offset = pg_rule_cfa_offset(rule);
         *why = PG_STOP_REGISTER;
@@ -79,7 +80,8 @@ static inline bool pg_step_cfa(pg_rule rule, const struct pg_regs *r, struct pg_
                 *ret = r->sp + (uint64_t)offset;
                 return true;
         case PG_CFA_CHAIN:
-                *why = r->bp == 0 && !r->bp_lost ? PG_STOP_ROOT : PG_STOP_REGISTER; // psABI 3.4.1: the deepest frame's
+                *why = r->bp == 0 && !r->bp_lost ? PG_STOP_ROOT
+                                                 : PG_STOP_REGISTER; // psABI 3.4.1: the deepest frame's
                 *ret = r->bp + (uint64_t)offset;
                 return r->bp != 0 && !r->bp_lost;
         case PG_CFA_BP:
@@ -100,8 +102,8 @@ static inline bool pg_step_cfa(pg_rule rule, const struct pg_regs *r, struct pg_
                 if (pg_rule_cfa(rule) == PG_CFA_AT_BP && r->bp_lost)
                         return false;
                 *why = PG_STOP_MEMORY;
-                if (!pg_stack_word(s, (pg_rule_cfa(rule) == PG_CFA_AT_BP ? r->bp : r->sp) + (uint64_t)offset, words,
-                                   ret))
+                if (!pg_stack_word(s, (pg_rule_cfa(rule) == PG_CFA_AT_BP ? r->bp : r->sp) + (uint64_t)offset,
+                                   words, ret))
                         return false;
                 *ret += pg_rule_add(rule);
                 return true;
@@ -116,7 +118,8 @@ static inline bool pg_step_cfa(pg_rule rule, const struct pg_regs *r, struct pg_
  * words gets what was read (words->n is set by this call). After a signal frame, which may switch stacks, s may
  * have to be found anew: sp is then anywhere, and words->n is 0 with r->exact set.
  */
-static inline enum pg_stop pg_step(pg_rule rule, struct pg_regs *r, struct pg_stack *s, struct pg_words *words)
+static inline enum pg_stop pg_step(pg_rule rule, struct pg_regs *r, struct pg_stack *s,
+                                   struct pg_words *words)
 {
         enum pg_stop why;
         uint64_t cfa, pc, bp = r->bp;
@@ -160,7 +163,9 @@ static inline enum pg_stop pg_step(pg_rule rule, struct pg_regs *r, struct pg_st
         }
         if (pc == 0) // where threads of some libraries begin
                 return PG_STOP_ROOT;
-        *r = (struct pg_regs){ .pc = pc, .sp = cfa, .bp = bp, .all = r->exact ? r->all : NULL, .bp_lost = bp_lost };
+        *r = (struct pg_regs){
+                .pc = pc, .sp = cfa, .bp = bp, .all = r->exact ? r->all : NULL, .bp_lost = bp_lost
+        };
         return PG_STOP_NOT;
 }
 

@@ -44,7 +44,7 @@ static inline pg_rule pg_unwinder_rule(struct pg_unwinder *u, uint64_t address)
  * says why it ended: PG_STOP_ROOT is a complete stack. r and s are used up. The last frame written is kept
  * whatever the end is: an unknown caller does not take its callee away.
  */
-uint32_t pg_walk(struct pg_unwinder *u, struct pg_regs *r, struct pg_stack *s, struct pg_walked *ret, uint32_t max,
-                 enum pg_stop *ret_end);
+uint32_t pg_walk(struct pg_unwinder *u, struct pg_regs *r, struct pg_stack *s, struct pg_walked *ret,
+                 uint32_t max, enum pg_stop *ret_end);
 
 #endif

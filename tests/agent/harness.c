@@ -39,8 +39,8 @@ const char *target(const char *name)
 }
 
 /* library NULL: bare */
-static void exec_child(const char *const *argv, const char *library, const char *value, prepare_function *prepare,
-                       int out)
+static void exec_child(const char *const *argv, const char *library, const char *value,
+                       prepare_function *prepare, int out)
 {
         dup2(out, STDOUT_FILENO);
         if (library) {
@@ -112,8 +112,8 @@ void run_set_up(const struct pg_capture_request *request, const char *settings, 
         add_up(ret);
 }
 
-void run_requested(const struct pg_capture_request *request, const char *const *argv, prepare_function *prepare,
-                   struct counted *ret)
+void run_requested(const struct pg_capture_request *request, const char *const *argv,
+                   prepare_function *prepare, struct counted *ret)
 {
         run_set_up(request, "", argv, prepare, ret);
 }

@@ -23,8 +23,9 @@ static void show_process(const struct pg_captured_process *p)
 static void show_quality(const struct pg_captured_process *p)
 {
         const struct pg_captured_quality *q = &p->quality;
-        printf("  verified %" PRIu64 ", different %" PRIu64 ", other %" PRIu64 ", truncated %" PRIu64 ", unknown %" PRIu64
-               ", live interval %" PRIu64 ", live lost %" PRIu64 ", samples %" PRIu64 " of %" PRIu64 " ns\n",
+        printf("  verified %" PRIu64 ", different %" PRIu64 ", other %" PRIu64 ", truncated %" PRIu64
+               ", unknown %" PRIu64 ", live interval %" PRIu64 ", live lost %" PRIu64 ", samples %" PRIu64
+               " of %" PRIu64 " ns\n",
                q->stacks_verified, q->stacks_different, q->stacks_other, q->truncated, q->unknown,
                q->live_interval_bytes, q->live_lost, p->sample_count, p->sample_weight_ns);
 }
@@ -33,18 +34,22 @@ static const struct pg_captured_process *shown;
 
 static int by_count(const void *a, const void *b)
 {
-        const struct pg_captured_node *x = &shown->nodes[*(const uint32_t *)a], *y = &shown->nodes[*(const uint32_t *)b];
+        const struct pg_captured_node *x = &shown->nodes[*(const uint32_t *)a],
+                                      *y = &shown->nodes[*(const uint32_t *)b];
         return (x->count < y->count) - (x->count > y->count);
 }
 
 static void show_node(const struct pg_captured_process *p, const struct pg_captured_node *n)
 {
-        printf("  %9" PRIu64 " %11" PRIu64 " temp %" PRIu64 " live %" PRIu64 "/%" PRIu64 " peak %" PRIu64 "/%" PRIu64 ":",
-               n->count, n->amount, n->temporary, n->live_blocks, n->live_bytes, n->peak_blocks, n->peak_bytes);
+        printf("  %9" PRIu64 " %11" PRIu64 " temp %" PRIu64 " live %" PRIu64 "/%" PRIu64 " peak %" PRIu64
+               "/%" PRIu64 ":",
+               n->count, n->amount, n->temporary, n->live_blocks, n->live_bytes, n->peak_blocks,
+               n->peak_bytes);
         for (; n != p->nodes; n = &p->nodes[n->parent]) {
                 uint32_t m = PG_PLACE_MODULE(n->place);
                 const char *path = m < p->n_modules ? p->modules[m].path : "";
-                printf(" %s+%llx", strrchr(path, '/') ? strrchr(path, '/') + 1 : path, (unsigned long long)PG_PLACE_ADDRESS(n->place));
+                printf(" %s+%llx", strrchr(path, '/') ? strrchr(path, '/') + 1 : path,
+                       (unsigned long long)PG_PLACE_ADDRESS(n->place));
         }
         puts("");
 }
@@ -94,7 +99,8 @@ int main(int argc, char **argv)
                         return 1;
                 }
         if (optind == argc) {
-                fprintf(stderr, "usage: agent_show [-e] [-l] [-o] [-s] [-v N] [-i BYTES] [-n ROWS] COMMAND ARG...\n");
+                fprintf(stderr,
+                        "usage: agent_show [-e] [-l] [-o] [-s] [-v N] [-i BYTES] [-n ROWS] COMMAND ARG...\n");
                 return 1;
         }
         struct counted c;

@@ -12,7 +12,8 @@
 struct row {
         const char *mode;
         uint64_t count, amount;
-        uint64_t peak_bytes_min, peak_bytes_max, live_bytes_min, live_bytes_max; // usable sizes: a little more
+        uint64_t peak_bytes_min, peak_bytes_max, live_bytes_min,
+                live_bytes_max; // usable sizes: a little more
 };
 
 enum { ROUNDING = 8192 }; // blocks that are mapped are whole pages
@@ -60,9 +61,9 @@ static void check_sums(const struct pg_captured_process *p, const char *mode)
                 live += p->nodes[i].live_bytes;
         }
         if ((int64_t)live != p->live_bytes || peak > p->peak_bytes + p->peak_uncertainty_bytes)
-                fail_msg("%s: sites have %llu at the peak and %llu at the end, the process %llu and %lld", mode,
-                         (unsigned long long)peak, (unsigned long long)live, (unsigned long long)p->peak_bytes,
-                         (long long)p->live_bytes);
+                fail_msg("%s: sites have %llu at the peak and %llu at the end, the process %llu and %lld",
+                         mode, (unsigned long long)peak, (unsigned long long)live,
+                         (unsigned long long)p->peak_bytes, (long long)p->live_bytes);
 }
 
 static void sites_have_what_they_hold(void **state)

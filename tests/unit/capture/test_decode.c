@@ -29,7 +29,8 @@ struct built {
         struct pg_arena *arena;
 };
 
-static void add_node(struct built *b, uint32_t i, uint32_t parent, uint64_t raw, uint64_t count, uint64_t amount)
+static void add_node(struct built *b, uint32_t i, uint32_t parent, uint64_t raw, uint64_t count,
+                     uint64_t amount)
 {
         b->nodes[i].place = PG_PLACE(0, raw);
         b->nodes[i].parent = parent;
@@ -42,7 +43,8 @@ static void add_node(struct built *b, uint32_t i, uint32_t parent, uint64_t raw,
 static int build(void **state)
 {
         struct built *b = calloc(1, sizeof(*b));
-        b->bytes = mmap(NULL, CAPTURE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        b->bytes = mmap(NULL, CAPTURE_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         assert_ptr_not_equal(b->bytes, MAP_FAILED);
         unsigned char *slot = b->bytes + PG_CAPTURE_PAGE;
         b->header = (struct pg_file_header *)b->bytes;
