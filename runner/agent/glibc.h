@@ -13,10 +13,8 @@
 
 #pragma weak _dl_find_object
 #pragma weak dlvsym
-#pragma weak __libc_stack_end
 #pragma weak __register_atfork
 
-extern void *__libc_stack_end; // the loader's: near the start of the main thread's stack
 extern void *__dso_handle;
 int __register_atfork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void), void *library);
 
