@@ -8,6 +8,7 @@
  */
 #include "runner/capture/decode_stacks.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,7 +123,32 @@ static void read_nodes(struct stacks *s)
         free(batch);
 }
 
+/* ---- sampled stacks ---- */
+
+/* What a block stands for that kept its stack; 1 where every stack is kept. The agent draws by the bytes asked for,
+ * here are those of the block: for blocks much smaller than the interval the product is the bytes asked for. */
+static double blocks_for_one(const struct stacks *s, double bytes)
+{
+        uint64_t interval = s->r->header.stack_interval_bytes;
+        return interval && bytes > 0 ? 1 / -expm1(-bytes / (double)interval) : 1;
+}
+
+/* A block that chance left without a stack: those that have one stand for it. */
+static bool was_left_out(const struct stacks *s, uint32_t node)
+{
+        return node == PG_NODE_ROOT && s->r->header.stack_interval_bytes;
+}
+
 /* ---- peaks: an array beside the nodes ---- */
+
+/* Blocks of one stack that ended after the peak, by their mean size. */
+static void add_peak(const struct stacks *s, struct pg_captured_node *n, const struct pg_node_peak *raw)
+{
+        uint64_t blocks = (raw->blocks_256ths + 128) / 256;
+        double scale = blocks_for_one(s, (double)raw->bytes / (double)(blocks ? blocks : 1));
+        n->peak_bytes += (uint64_t)(scale * (double)raw->bytes + 0.5);
+        n->peak_blocks += (uint64_t)(scale * (double)blocks + 0.5);
+}
 
 static void read_peaks(struct stacks *s)
 {
@@ -134,11 +160,8 @@ static void read_peaks(struct stacks *s)
                                      n * sizeof(*batch)))
                         return;
                 for (uint32_t i = 0; i < n; i++) {
-                        if (batch[i].peak != s->slot->peak)
-                                continue;
-                        struct pg_captured_node *node = &s->p->nodes[s->merged[at + i]];
-                        node->peak_bytes += batch[i].bytes;
-                        node->peak_blocks += (batch[i].blocks_256ths + 128) / 256;
+                        if (batch[i].peak == s->slot->peak && !was_left_out(s, at + i))
+                                add_peak(s, &s->p->nodes[s->merged[at + i]], &batch[i]);
                 }
         }
 }
@@ -148,13 +171,15 @@ static void read_peaks(struct stacks *s)
 /* A block with its weight: it stands for all that is not in the sample. */
 static void add_live(struct stacks *s, uint64_t address, uint64_t bytes, uint32_t node, uint32_t first_peak)
 {
+        if (was_left_out(s, node))
+                return;
         if (node >= s->n_raw || !s->merged[node] || bytes > INT64_MAX) {
                 s->r->out->n_damaged++;
                 return;
         }
         if (bytes == 0 || !pg_live_is_hit(address, bytes, s->level))
                 return;
-        double p = pg_live_probability(address, bytes, s->level);
+        double p = pg_live_probability(address, bytes, s->level) / blocks_for_one(s, (double)bytes);
         uint64_t weighted = (uint64_t)((double)bytes / p + 0.5), blocks = (uint64_t)(1 / p + 0.5);
         struct pg_captured_node *n = &s->p->nodes[s->merged[node]];
         n->live_bytes += weighted;
@@ -225,6 +250,8 @@ static void complete_live(struct stacks *s)
         struct pg_captured_node *other = &s->p->nodes[s->merged[PG_NODE_OTHER]];
         uint64_t rest = missing(s->p->peak_bytes, sum.peak_bytes);
         uint64_t from_parent = rest < s->slot->inherited_bytes ? rest : s->slot->inherited_bytes;
+        if (s->r->header.stack_interval_bytes)
+                return; // an estimate, as the counts are
         inherited->peak_bytes += from_parent;
         if (s->level)
                 return;

@@ -113,10 +113,12 @@ static bool keep_sites(struct pg_session *s, const struct pg_code_map *map, cons
                                   s->workload->allocator_wrappers, s->arena, m, err);
 }
 
-/* "a sample each 4096 bytes", "every block". */
+/* "a sample each 4096 bytes", "every block"; where stacks are sampled, live blocks are as well. */
 static const char *how_live(struct pg_session *s)
 {
         uint64_t interval = s->out->measurement.stacks[PG_STACKS_ALLOCATION].live_interval_bytes;
+        if (interval < s->options->stack_interval_bytes)
+                interval = s->options->stack_interval_bytes;
         if (!interval)
                 return "every block";
         return pg_arena_printf(s->arena, "a sample each %" PRIu64 " bytes", interval);

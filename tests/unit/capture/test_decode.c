@@ -234,6 +234,27 @@ static void sampled_stacks_are_scaled_back(void **state)
         assert_int_equal(pseudo(p, PG_NODE_OTHER)->count, 0); // an estimate is not filled up
 }
 
+/* A block of the interval's size has its stack with probability 1 - 1/e and stands for 1.582 of them; one of half
+ * the size for 2.541. Most blocks have none (node 0): that is no damage, and the others stand for them. */
+static void live_blocks_with_sampled_stacks_stand_for_those_without(void **state)
+{
+        struct built *b = *state;
+        b->header->stack_interval_bytes = 4096;
+        b->blocks[0] = (struct pg_live_block){ 0x10000, 4096, FIRST + 1, 3 };
+        b->blocks[1] = (struct pg_live_block){ 0x20000, 4096, 0, 3 };
+        b->peaks[FIRST + 2] = (struct pg_node_peak){ 4096, 2 * 256, 3, 0 };
+        b->peaks[0] = (struct pg_node_peak){ 8192, 4 * 256, 3, 0 };
+        const struct pg_captured *c = decode(b, CAPTURE_BYTES);
+        const struct pg_captured_process *p = &c->processes[0];
+        assert_int_equal(c->n_damaged, 0);
+        assert_int_equal(node_at(p, 0x200)->live_bytes, 6480); // 4096 * 1.58198
+        assert_int_equal(node_at(p, 0x200)->live_blocks, 2);
+        assert_int_equal(node_at(p, 0x300)->peak_bytes, 10410); // 4096 * 2.54149
+        assert_int_equal(node_at(p, 0x300)->peak_blocks, 5);
+        assert_int_equal(p->nodes[PG_NODE_ROOT].peak_bytes, 0);
+        assert_int_equal(pseudo(p, PG_NODE_OTHER)->live_bytes, 0);
+}
+
 /* multi: the slot's peak, unless one thread's time before was higher; each cell may hold back the slack. */
 static void the_peak_of_several_cells(void **state)
 {
@@ -360,6 +381,7 @@ int main(void)
                 TEST(live_bytes_are_known_by_stack),
                 TEST(sampled_blocks_stand_for_others),
                 TEST(sampled_stacks_are_scaled_back),
+                TEST(live_blocks_with_sampled_stacks_stand_for_those_without),
                 TEST(the_peak_of_several_cells),
                 TEST(started_programs_without_an_image_are_gaps),
                 TEST(samples_are_counted_by_stack),
