@@ -16,7 +16,6 @@
 
 #include "runner/agent/count.h"
 #include "runner/agent/glibc.h"
-#include "runner/agent/live.h"
 #include "runner/agent/modules.h"
 #include "runner/agent/raw.h"
 #include "runner/agent/sampler.h"
@@ -39,7 +38,7 @@ struct settings {
         uint64_t key;
 };
 static struct settings settings;
-static uint32_t last_generation; // never wiped: numbers are not used twice in a line of forks
+static _Atomic uint32_t last_generation; // never wiped: numbers are not used twice in a line of forks
 
 /* ---- the variable ---------------------------------------------------------------------------------------
  */
@@ -84,9 +83,8 @@ static bool name_is(const char *field, size_t n, const char *name)
         return strlen(name) == n && memcmp(field, name, n) == 0;
 }
 
-/* One "name=value"; mode and rate are for people, the header has them too; clock
- * is the sampler's. Unknown names are errors: the
- * runner is another version. */
+/* One "name=value"; mode and rate are for people, the header has them too; clock is the sampler's. Unknown names are
+ * errors: the runner is another version. */
 static bool parse_field(const char *field, size_t n)
 {
         const char *equals = memchr(field, '=', n);
@@ -197,13 +195,23 @@ static void unmap_part(void *p, size_t size)
                 raw_unmap(p, size);
 }
 
-/* As many as there is room for; NULL: not even a few. */
+/* Whether the target's heap and stacks can still grow by a little. */
+static bool leaves_room(void)
+{
+        enum { ROOM_BYTES = 16 << 20 };
+        void *p = raw_map_private(ROOM_BYTES);
+        unmap_part(p, ROOM_BYTES);
+        return p;
+}
+
+/* NULL: there is not even room for a few. What room there is else is left to the target. */
 static struct pg_node *map_nodes(int fd, uint32_t index, uint32_t *ret_n)
 {
-        for (uint32_t n = affordable(PG_NODES_MAX); n >= LEAST_ENTRIES; n /= 2) {
-                struct pg_node *nodes = map_part(fd, index, PG_OFFSET_NODES, n * sizeof(*nodes));
+        const uint32_t n[] = { affordable(PG_NODES_MAX), LEAST_ENTRIES };
+        for (size_t i = 0; i < sizeof(n) / sizeof(*n); i++) {
+                struct pg_node *nodes = map_part(fd, index, PG_OFFSET_NODES, n[i] * sizeof(*nodes));
                 if (nodes) {
-                        *ret_n = n;
+                        *ret_n = n[i];
                         return nodes;
                 }
         }
@@ -215,13 +223,12 @@ static void map_live(int fd, uint32_t index)
 {
         uint32_t live = agent.header->live, n_nodes = agent.slot->nodes_limit;
         agent.live_blocks = NULL;
-        live_start();
         if (agent.header->mode != PG_MODE_COUNT || live == PG_LIVE_OFF)
                 return;
         uint32_t n = affordable(live == PG_LIVE_EXACT ? PG_LIVE_EXACT_BLOCKS : PG_LIVE_SAMPLED_BLOCKS);
         void *peaks = map_part(fd, index, PG_OFFSET_PEAKS, n_nodes * sizeof(struct pg_node_peak));
         void *blocks = map_part(fd, index, PG_OFFSET_LIVE_BLOCKS, n * sizeof(struct pg_live_block));
-        if (!peaks || !blocks) {
+        if (!peaks || !blocks || !leaves_room()) {
                 unmap_part(peaks, n_nodes * sizeof(struct pg_node_peak));
                 unmap_part(blocks, n * sizeof(struct pg_live_block));
                 return;
@@ -265,12 +272,13 @@ static void inherit_modules(const struct pg_module *parent, uint32_t n)
         atomic_store_explicit(&agent.slot->n_modules, n, memory_order_relaxed);
 }
 
-/* Without its nodes a slot is of no use. */
+/* Without its nodes a slot is of no use, and with it the target has to live. */
 static unsigned char *map_slot(int fd, uint32_t index, struct pg_node **ret_nodes, uint32_t *ret_n_nodes)
 {
         unsigned char *base = map_part(fd, index, 0, PG_OFFSET_NODES);
         struct pg_node *nodes = base ? map_nodes(fd, index, ret_n_nodes) : NULL;
-        if (!nodes) {
+        if (!nodes || !leaves_room()) {
+                unmap_part(nodes, *ret_n_nodes * sizeof(*nodes));
                 unmap_part(base, PG_OFFSET_NODES);
                 atomic_fetch_add_explicit(&agent.header->attach_failures, 1, memory_order_relaxed);
                 return NULL;
@@ -281,7 +289,7 @@ static unsigned char *map_slot(int fd, uint32_t index, struct pg_node **ret_node
 
 static bool take_slot(int fd, bool forked, int64_t inherited)
 {
-        uint32_t index, n_nodes;
+        uint32_t index, n_nodes = 0;
         struct pg_node *nodes;
         if (!claim_index(&index))
                 return false;
@@ -306,7 +314,8 @@ static bool take_slot(int fd, bool forked, int64_t inherited)
 
 void agent_next_generation(void)
 {
-        atomic_store_explicit(&agent_generation, ++last_generation, memory_order_release);
+        uint32_t next = atomic_fetch_add_explicit(&last_generation, 1, memory_order_relaxed) + 1;
+        atomic_store_explicit(&agent_generation, next, memory_order_release);
 }
 
 static void remember_own_path(void)

@@ -17,6 +17,10 @@
 #define pg_likely(x)   __builtin_expect(!!(x), 1)
 #define pg_unlikely(x) __builtin_expect(!!(x), 0)
 
+/* Off the fast path of an interposed allocation function. Hand-written code may call these with a stack that is aligned
+ * to 8 bytes only, which libc's bear; what lies behind them has it aligned. */
+#define PG_SLOW_PATH   __attribute__((noinline, force_align_arg_pointer))
+
 enum agent_state {
         AGENT_EARLY,    // before the constructor
         AGENT_PASSIVE,  // no variable, not ours, or attaching failed

@@ -96,7 +96,7 @@ static int64_t slack_for(int64_t peak)
         return slack < SLACK_MIN_BYTES ? SLACK_MIN_BYTES : slack > SLACK_MAX_BYTES ? SLACK_MAX_BYTES : slack;
 }
 
-__attribute__((noinline)) void count_flush(struct pg_cell *c, int64_t net)
+PG_SLOW_PATH void count_flush(struct pg_cell *c, int64_t net)
 {
         if (atomic_load_explicit(&c->flushed_bytes, memory_order_acquire) == PG_NOT_FLUSHED)
                 hand_over(c, net);
@@ -129,8 +129,7 @@ void count_forget_addresses(void)
 }
 
 /* Poisson over bytes; the event stands for 1 / probability events, in units of PG_SCALE_ONE. */
-__attribute__((noinline)) uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes,
-                                                       const uint64_t *frame)
+PG_SLOW_PATH uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes, const uint64_t *frame)
 {
         double mean = (double)agent.header->stack_interval_bytes;
         if (!chance_passes(&c->stack_until_bytes, bytes, mean, &c->random) || bytes == 0)
@@ -156,7 +155,7 @@ static void start_chance(struct pg_cell *c)
         c->stack_until_bytes = chance_distance((double)agent.header->stack_interval_bytes, &c->random);
 }
 
-__attribute__((noinline)) struct pg_cell *count_adopt(void)
+PG_SLOW_PATH struct pg_cell *count_adopt(void)
 {
         uint32_t g = atomic_load_explicit(&agent_generation, memory_order_acquire);
         if (agent.state < AGENT_COUNTING)
@@ -173,6 +172,8 @@ __attribute__((noinline)) struct pg_cell *count_adopt(void)
         if (!count_self.cell || count_self.epoch != agent.epoch) {
                 count_self.cell = may_look_for_cell() ? cells_claim() : NULL;
                 count_self.epoch = agent.epoch;
+                if (count_self.cell) // its last thread's newest block is not ours
+                        atomic_store_explicit(&count_self.cell->last_address, 0, memory_order_relaxed);
         }
         if (!count_self.cell)
                 return NULL;
@@ -235,28 +236,28 @@ static int64_t usable_size(void *p)
         return n;
 }
 
-__attribute__((noinline)) void count_block_without_cell(void *p, uint64_t bytes)
+PG_SLOW_PATH void count_block_without_cell(void *p, uint64_t bytes)
 {
         if (counts_without_cell() && !real_is_early(p))
                 count_event(&(struct event){ 1, bytes, 0, usable_size(p) });
 }
 
 /* It may be a block of a thread with a cell. In a child that goes on in its parent's slot it is the child's copy. */
-__attribute__((noinline)) void count_leave_table_without_cell(void *p, int64_t bytes)
+PG_SLOW_PATH void count_leave_table_without_cell(void *p, int64_t bytes)
 {
         uint64_t address = (uint64_t)(uintptr_t)p;
         if (counts_without_cell() && agent.live_blocks && !agent.borrowed &&
-            pg_live_is_hit(address, (uint64_t)bytes, live_level()))
+            live_is_hit(address, (uint64_t)bytes))
                 live_remove(address, (uint64_t)bytes);
 }
 
-__attribute__((noinline)) void count_freed_without_cell(int64_t bytes)
+PG_SLOW_PATH void count_freed_without_cell(int64_t bytes)
 {
         if (counts_without_cell())
                 count_event(&(struct event){ .frees = 1, .net = -bytes });
 }
 
-__attribute__((noinline)) void count_free_without_cell(void *p)
+PG_SLOW_PATH void count_free_without_cell(void *p)
 {
         if (!counts_without_cell())
                 return;
@@ -265,7 +266,7 @@ __attribute__((noinline)) void count_free_without_cell(void *p)
         count_freed_without_cell(bytes);
 }
 
-__attribute__((noinline)) void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes)
+PG_SLOW_PATH void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes)
 {
         int64_t new_bytes = p ? usable_size(p) : 0;
         if (counts_without_cell())

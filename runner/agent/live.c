@@ -149,7 +149,7 @@ static void take_out_others(const struct pg_live_view *v)
         }
 }
 
-const struct pg_live_view *_Atomic live_view;
+struct pg_live_view live_views[PG_LIVE_LEVEL_MAX + 1];
 
 enum {
         MARKED_LEVELS = 9
@@ -157,23 +157,16 @@ enum {
 
 /* All levels' tables, the lowest first: each has a quarter of the one before. */
 static uint16_t marks[(1 << (PG_LIVE_PERIOD_BITS - PG_LIVE_GRANULE_BITS - PG_LIVE_STEP_BITS)) * 4 / 3 + 1];
-static struct pg_live_view views[PG_LIVE_LEVEL_MAX + 1];
 
-/* A level is prepared once; threads that do it at once write the same. */
-static const struct pg_live_view *view_of(uint32_t level)
+/* Threads that do it at once write the same. */
+static void prepare(uint32_t level)
 {
         uint16_t *table = marks;
         for (uint32_t below = 1; below < level && level < MARKED_LEVELS; below++)
                 table += pg_live_windows(below);
         for (uint64_t window = 0; level < MARKED_LEVELS && window < pg_live_windows(level); window++)
                 table[window] = (uint16_t)(pg_live_mark(window, level) >> PG_LIVE_GRANULE_BITS);
-        views[level] = pg_live_view(level, level < MARKED_LEVELS ? table : NULL);
-        return &views[level];
-}
-
-void live_start(void)
-{
-        atomic_store_explicit(&live_view, NULL, memory_order_relaxed);
+        live_views[level] = pg_live_view(level, level < MARKED_LEVELS ? table : NULL);
 }
 
 /* One level up. O(table), which then takes some three quarters of a table of new blocks to fill again. */
@@ -182,13 +175,12 @@ static void raise_level(void)
         uint32_t level = live_level();
         if (level == PG_LIVE_LEVEL_MAX)
                 return;
-        const struct pg_live_view *next = view_of(level + 1);
+        prepare(level + 1);
         if (!atomic_compare_exchange_strong_explicit(&agent.slot->live_level, &level, level + 1,
                                                      memory_order_acq_rel, memory_order_relaxed))
                 return;
         atomic_store_explicit(&agent.slot->live_sweeping, 1, memory_order_relaxed);
-        atomic_store_explicit(&live_view, next, memory_order_release);
-        take_out_others(next);
+        take_out_others(&live_views[level + 1]);
         atomic_store_explicit(&agent.slot->live_sweeping, 0, memory_order_relaxed);
 }
 
@@ -224,13 +216,12 @@ static struct pg_live_block *insert(const struct pg_cell *c, uint64_t address)
         count_blocks(1);
         if (!is_alone()) // the block is to be seen before the level is looked at
                 atomic_thread_fence(memory_order_seq_cst);
-        if (__builtin_expect(live_level() != level, 0) &&
-            !pg_live_is_hit(address, c->last_bytes, live_level()))
+        if (__builtin_expect(live_level() != level, 0) && !live_is_hit(address, c->last_bytes))
                 take_out(b, address);
         return b;
 }
 
-void live_settle(struct pg_cell *c)
+PG_SLOW_PATH void live_settle(struct pg_cell *c)
 {
         uint64_t address = atomic_load_explicit(&c->pending, memory_order_relaxed) & ~(uint64_t)PG_MOVING;
         if (!address || !change_pending(c, address, address | PG_MOVING))
@@ -240,7 +231,7 @@ void live_settle(struct pg_cell *c)
                 take_out(b, address);
 }
 
-void live_forget_newest(struct pg_cell *c)
+PG_SLOW_PATH void live_forget_newest(struct pg_cell *c)
 {
         leave_peak(c->last_node, c->last_peak, atomic_load_explicit(&c->last_address, memory_order_relaxed),
                    c->last_bytes);
@@ -286,7 +277,7 @@ static bool remove_from_table(uint64_t address, uint64_t bytes)
 
 /* It may move from a thread to the table between the two looks, but only once. A block that is nowhere was never seen:
  * it is older than the agent's table, or a fork's. */
-void live_remove(uint64_t address, uint64_t bytes)
+PG_SLOW_PATH void live_remove(uint64_t address, uint64_t bytes)
 {
         if (!remove_from_table(address, bytes) && !remove_from_holder(address))
                 remove_from_table(address, bytes);

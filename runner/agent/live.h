@@ -23,17 +23,14 @@ static inline uint32_t live_level(void)
         return atomic_load_explicit(&agent.slot->live_level, memory_order_relaxed);
 }
 
-/* The present level; NULL: level 0, all blocks. It may lag behind the slot's level for an instant. */
-extern const struct pg_live_view *_Atomic live_view __attribute__((visibility("hidden")));
-
-/* A process with a table of its own starts at level 0. */
-void live_start(void);
+/* By level, each prepared before it comes up; level 0 has none. */
+extern struct pg_live_view live_views[PG_LIVE_LEVEL_MAX + 1] __attribute__((visibility("hidden")));
 
 /* Whether a block is in the sample. */
 static inline bool live_is_hit(uint64_t address, uint64_t bytes)
 {
-        const struct pg_live_view *v = atomic_load_explicit(&live_view, memory_order_acquire);
-        return !v || pg_live_view_hit(v, address, bytes);
+        uint32_t level = live_level();
+        return level == 0 || pg_live_view_hit(&live_views[level], address, bytes);
 }
 
 static inline struct pg_live_block *live_bucket(uint64_t address, uint32_t which)

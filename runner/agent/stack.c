@@ -509,7 +509,7 @@ static uint32_t walk_from(struct stack_store *s, const uint64_t *frame, uint32_t
         return node;
 }
 
-uint32_t stack_walk(const uint64_t *frame, uint32_t root)
+PG_SLOW_PATH uint32_t stack_walk(const uint64_t *frame, uint32_t root)
 {
         struct stack_store *s = self_store();
         if (!s || !walk_begin(s, frame))
@@ -548,7 +548,7 @@ uint32_t stack_of_context(const uint64_t *all)
         return private_stack_call(s->private_stack + PRIVATE_STACK_BYTES, walk_context, all);
 }
 
-void stack_verify(const uint64_t *frame, uint32_t node)
+PG_SLOW_PATH void stack_verify(const uint64_t *frame, uint32_t node)
 {
         struct stack_store *s = self_store();
         const struct stack_frame *top = s->kept.top;

@@ -10,6 +10,7 @@
 enum {
         TABLE_FIRST = 512, // entries; a page
         HUGE_PAGE = 1 << 21,
+        WAIT_FOR_MEMORY = 4096,
 };
 
 /* A large table is asked for in huge pages: it is read at random, and each look-up would miss the TLB. */
@@ -74,9 +75,22 @@ static bool take_nodes(struct trie *t)
         return true;
 }
 
+/* For one entry more. */
+static bool has_room(struct trie *t)
+{
+        if (t->table && t->used < t->mask / 2)
+                return true;
+        if (t->waiting) {
+                t->waiting--;
+                return false;
+        }
+        t->waiting = grow(t) ? 0 : WAIT_FOR_MEMORY;
+        return t->waiting == 0;
+}
+
 static uint32_t make(struct trie *t, uint32_t parent, pg_place place, uint32_t hash)
 {
-        if ((t->next == t->end && !take_nodes(t)) || ((!t->table || t->used >= t->mask / 2) && !grow(t)))
+        if ((t->next == t->end && !take_nodes(t)) || !has_room(t))
                 return PG_NODE_OTHER;
         uint32_t node = t->next++;
         struct pg_node *n = &agent.nodes[node];

@@ -21,6 +21,7 @@ struct trie {
         struct trie_entry *table; // private memory; NULL at first
         uint32_t mask, used;
         uint32_t next, end; // nodes taken and not used yet
+        uint32_t waiting;   // new frames until memory is asked for again, after it was refused
 };
 
 /* Hash of a path that ends with a frame at place, from that of the path above; a pseudo node's is its number. */

@@ -100,20 +100,25 @@ static inline uint64_t pg_live_view_mark(const struct pg_live_view *v, uint64_t 
         return (window << v->bits) + ((uint64_t)v->marks[window & v->window_mask] << PG_LIVE_GRANULE_BITS);
 }
 
-/* End of the granules that a block covers. */
+/* Start and end of the granules that a block covers, if only in part: some allocators have blocks of 8 bytes. */
+static inline uint64_t pg_live_start(uint64_t address)
+{
+        return address & ~15ull;
+}
 static inline uint64_t pg_live_end(uint64_t address, uint64_t bytes)
 {
         return (address + bytes + 15) & ~15ull;
 }
 
-/* Whether a block is in the sample of that level. address is a multiple of 16, as every allocator's blocks are. */
+/* Whether a block is in the sample of that level. */
 static inline bool pg_live_view_hit(const struct pg_live_view *v, uint64_t address, uint64_t bytes)
 {
-        uint64_t to = pg_live_end(address, bytes), first = address >> v->bits, last = (to - 1) >> v->bits;
+        uint64_t from = pg_live_start(address), to = pg_live_end(address, bytes);
+        uint64_t first = from >> v->bits, last = (to - 1) >> v->bits;
         uint64_t mark = pg_live_view_mark(v, first);
         if (__builtin_expect(first == last, 1))
-                return mark >= address && mark < to;
-        return last - first >= 2 || mark >= address || pg_live_view_mark(v, last) < to;
+                return mark >= from && mark < to;
+        return last - first >= 2 || mark >= from || pg_live_view_mark(v, last) < to;
 }
 
 static inline bool pg_live_is_hit(uint64_t address, uint64_t bytes, uint32_t level)
@@ -127,13 +132,14 @@ static inline double pg_live_probability(uint64_t address, uint64_t bytes, uint3
 {
         if (level == 0)
                 return 1;
-        uint64_t to = pg_live_end(address, bytes), window = pg_live_interval(level);
-        uint64_t first = address / window, last = (to - 1) / window;
+        uint64_t from = pg_live_start(address), to = pg_live_end(address, bytes),
+                 window = pg_live_interval(level);
+        uint64_t first = from / window, last = (to - 1) / window;
         if (last - first >= 2)
                 return 1;
         if (first == last)
-                return (double)(to - address) / (double)window;
-        double left = (double)(last * window - address) / (double)window;
+                return (double)(to - from) / (double)window;
+        double left = (double)(last * window - from) / (double)window;
         double right = (double)(to - last * window) / (double)window;
         return 1 - (1 - left) * (1 - right);
 }

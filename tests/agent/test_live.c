@@ -81,10 +81,22 @@ static void sites_have_what_they_hold(void **state)
         }
 }
 
+static void a_block_of_an_ended_thread_is_not_temporary(void **state)
+{
+        (void)state;
+        const char *const argv[] = { target("alloc_live"), "inherit", NULL };
+        const struct row row = { "inherit", 50, 250000, 0, 0, 0, 0 };
+        struct counted c;
+        run_counted(argv, NULL, &c);
+        assert_int_equal(site(&c.captured->processes[0], &row)->temporary, 0);
+        counted_free(&c);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(sites_have_what_they_hold),
+                cmocka_unit_test(a_block_of_an_ended_thread_is_not_temporary),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

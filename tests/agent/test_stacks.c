@@ -74,6 +74,15 @@ static void a_chain_may_lead_anywhere(void **state)
         counted_free(&c);
 }
 
+static void a_stack_may_be_aligned_to_eight_bytes(void **state)
+{
+        (void)state;
+        struct counted c;
+        run_verified("alloc_stacks", "odd", &c);
+        assert_int_equal(largest_count_of_size(&c.captured->processes[0], 64), 3000);
+        counted_free(&c);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -81,6 +90,7 @@ int main(void)
                 cmocka_unit_test(a_handler_may_jump_out_at_any_time),
                 cmocka_unit_test(a_frame_across_pages_of_a_coroutine_is_read),
                 cmocka_unit_test(a_chain_may_lead_anywhere),
+                cmocka_unit_test(a_stack_may_be_aligned_to_eight_bytes),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,22 @@ static void sums_over_the_sample_are_the_truth(void **unused)
                 }
 }
 
+/* Two blocks of 8 bytes in each 16, of which both are in the sample or none: four standard deviations of the pairs. */
+static void blocks_of_eight_bytes_are_estimated_as_well(void **unused)
+{
+        (void)unused;
+        for (uint32_t level = 1; level < LEVELS; level++) {
+                double bytes = 0, variance_bytes2 = 0;
+                for (uint64_t i = 0; i < BLOCKS; i++) {
+                        const uint64_t address = 0x7f0012340000 + 8 * i;
+                        double p = pg_live_probability(address, 8, level);
+                        bytes += pg_live_is_hit(address, 8, level) ? 8 / p : 0;
+                        variance_bytes2 += 2 * 64 * (1 - p) / p;
+                }
+                assert_near(bytes, 8 * BLOCKS, 4 * sqrt(variance_bytes2));
+        }
+}
+
 static void a_higher_level_only_takes_blocks_out(void **unused)
 {
         (void)unused;
@@ -89,6 +105,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(sums_over_the_sample_are_the_truth),
+                cmocka_unit_test(blocks_of_eight_bytes_are_estimated_as_well),
                 cmocka_unit_test(a_higher_level_only_takes_blocks_out),
                 cmocka_unit_test(every_window_has_one_mark),
         };
