@@ -289,6 +289,7 @@ bool pg_stacks_finish(const struct pg_stacks *s, struct pg_arena *a, struct pg_c
         for (uint32_t i = 0; i < s->n; i++)
                 if (!copy_process(&s->processes[order[i].process], a, &c->processes[c->n_processes++]))
                         return pg_fail_nomem(err);
+        c->from_outside = true;
         *ret = c;
         return true;
 }

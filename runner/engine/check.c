@@ -98,9 +98,11 @@ static const char *cause(const struct pg_captured *c, const struct totals *t)
         if (t->taken_away)
                 return "; the target took the sampler's signal";
         if (t->lost_ns > 0.01 * t->weight_ns)
-                return "; the sample log was full";
+                return c->from_outside ? "; samples were lost" : "; the sample log was full";
         if (t->unarmed > 0)
                 return "; some threads could not be sampled";
+        if (c->from_outside)
+                return "; threads or processes too short for the rate, perhaps";
         return c->n_gaps > 0 ? "; a child ran without the agent"
                              : "; a thread that blocks signals or was not made by pthread_create, perhaps";
 }
