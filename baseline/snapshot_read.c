@@ -426,11 +426,12 @@ static bool read_processes(struct pg_json_reader *r, void *into)
 struct profile {
         const char *doubt;
         uint64_t rate_hz;
-        struct pg_series samples, total_ns;
+        struct pg_series kernel_ns, samples, total_ns;
 };
 
 static const struct pg_json_key profile_key[] = {
         { "doubt", pg_json_text, offsetof(struct profile, doubt), false },
+        { "kernel_ns", read_samples, offsetof(struct profile, kernel_ns), false },
         { "rate_hz", pg_json_count, offsetof(struct profile, rate_hz), true },
         { "samples", read_samples, offsetof(struct profile, samples), true },
         { "total_ns", read_samples, offsetof(struct profile, total_ns), true },
@@ -451,7 +452,11 @@ static bool read_profile(struct pg_json_reader *r, void *into)
                                     "\"samples\" has %zu values and \"total_ns\" %zu, expected one of each "
                                     "for each run",
                                     p.samples.n, p.total_ns.n);
+        if (p.kernel_ns.n != 0 && p.kernel_ns.n != p.samples.n)
+                return pg_json_fail(r, "\"kernel_ns\" has %zu values, expected %zu, one for each run",
+                                    p.kernel_ns.n, p.samples.n);
         b->m.profile_doubt = p.doubt;
+        b->m.profile_kernel_ns = p.kernel_ns.samples;
         b->m.sample_rate_hz = p.rate_hz;
         b->m.profile_samples = p.samples.samples;
         b->m.profile_total_ns = p.total_ns.samples;
