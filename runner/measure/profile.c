@@ -26,7 +26,11 @@ struct tally {
         struct standing *runs;
         const struct pg_engine_ops *engine;
         struct pg_engine_request request;
+        uint64_t wall_ns; // of all runs
 };
+
+/* A command that is run only once gets no second chance with longer copies of its stack. */
+enum { LONGEST_COPY = INT32_MAX };
 
 static uint64_t standing_at(const struct standing *s, size_t point)
 {
@@ -156,15 +160,13 @@ static bool build_profile(struct pg_session *s, const struct tally *t, const str
                           struct pg_error *err)
 {
         const struct pg_measurement *m = &s->out->measurement;
-        int64_t period_ns = PG_NS_PER_S / (int64_t)m->sample_rate_hz, duration_ns = 0;
-        for (size_t run = 0; run < m->n_profile_runs; run++)
-                duration_ns += (int64_t)m->profile_total_ns[run];
+        int64_t period_ns = PG_NS_PER_S / (int64_t)m->sample_rate_hz;
         struct pg_profile_builder *b = pg_profile_builder_create(PG_PROFILE_CPU, period_ns);
         if (!b)
                 return pg_fail_nomem(err);
         bool ok = pg_code_map_export_program(t->map, b, err) && pg_call_tree_export(t->tree, b, err) &&
                   pg_session_tell_fold(s, fold, b, err) &&
-                  pg_profile_finish(b, 0, duration_ns, &s->out->cpu, err);
+                  pg_profile_finish(b, 0, (int64_t)t->wall_ns, &s->out->cpu, err);
         pg_profile_builder_destroy(b);
         return ok;
 }
@@ -199,8 +201,10 @@ static bool start_pass(struct pg_session *s, struct tally *t, struct pg_error *e
         m->sample_rate_hz = s->options->sample_rate_hz;
         m->profile_samples = pg_arena_calloc(s->arena, runs, sizeof(uint64_t));
         m->profile_total_ns = pg_arena_calloc(s->arena, runs, sizeof(uint64_t));
+        m->profile_kernel_ns = pg_arena_calloc(s->arena, runs, sizeof(uint64_t));
         t->runs = pg_arena_calloc(s->arena, runs, sizeof(*t->runs));
-        return (m->profile_samples && m->profile_total_ns && t->runs) || pg_fail_nomem(err);
+        return (m->profile_samples && m->profile_total_ns && m->profile_kernel_ns && t->runs) ||
+               pg_fail_nomem(err);
 }
 
 struct watch {
@@ -285,7 +289,32 @@ static bool note_gaps(struct pg_session *s, const struct pg_captured *c, struct 
                                                  c->gaps[0].why, c->n_gaps > 1 ? " and others" : "");
 }
 
-/* One run into the tally; *ret_why when this tree cannot be sampled at all. */
+static bool is_auto(const struct pg_session *s)
+{
+        return strcmp(s->options->engine, "auto") == 0;
+}
+
+/* The next engine of the ladder that nothing speaks against, or NULL. */
+static const struct pg_engine_ops *next_engine(const struct pg_session *s, const struct tally *t)
+{
+        if (!is_auto(s) || s->options->once)
+                return NULL;
+        size_t i = 0;
+        while (pg_engines[i] && pg_engines[i] != t->engine)
+                i++;
+        while (pg_engines[i] && pg_engines[++i])
+                if (!pg_engines[i]->obstacle(s->program, &t->request, s->arena))
+                        return pg_engines[i];
+        return NULL;
+}
+
+/* A static program that a script starts, or threads without libc: the agent sees a part of the tree, others all. */
+static bool others_see_more(const struct pg_session *s, const struct tally *t, uint32_t run, const char *doubt)
+{
+        return doubt && run == 0 && t->engine == &pg_agent_engine && next_engine(s, t);
+}
+
+/* One run into the tally; *ret_why when this engine cannot sample this tree. */
 static bool tally_run(struct pg_session *s, struct tally *t, uint32_t run, const char **ret_why,
                       struct pg_error *err)
 {
@@ -297,37 +326,23 @@ static bool tally_run(struct pg_session *s, struct tally *t, uint32_t run, const
         *ret_why = not_sampled(s, t, captured, result.pid);
         if (*ret_why)
                 return true;
+        const char *doubt = pg_profile_doubt(captured, result.user_ns, result.system_ns,
+                                             PG_NS_PER_S / m->sample_rate_hz, s->arena);
+        if (others_see_more(s, t, run, doubt)) {
+                *ret_why = doubt;
+                return true;
+        }
         if (!add_run(s, t, run, captured, err) || !note_gaps(s, captured, err))
                 return false;
         pg_session_add_quality(s, PG_STACKS_CPU, captured);
         m->n_profile_runs = run + 1;
         m->engines.cpu = t->engine->name;
         m->engines.cpu_clock = pg_profile_clock(captured);
+        m->profile_kernel_ns[run] = result.user_ns + result.system_ns;
+        t->wall_ns += result.wall_ns;
         if (!m->profile_doubt)
-                m->profile_doubt = pg_profile_doubt(captured, result.user_ns, result.system_ns,
-                                                    PG_NS_PER_S / m->sample_rate_hz, s->arena);
+                m->profile_doubt = doubt;
         return true;
-}
-
-static bool is_auto(const struct pg_session *s)
-{
-        return strcmp(s->options->engine, "auto") == 0;
-}
-
-/* The next engine that may work where the last one found nothing to sample; false when there is none. */
-static bool try_next_engine(struct pg_session *s, struct tally *t)
-{
-        if (!is_auto(s) || s->options->once)
-                return false;
-        size_t i = 0;
-        while (pg_engines[i] && pg_engines[i] != t->engine)
-                i++;
-        while (pg_engines[i] && pg_engines[++i])
-                if (!pg_engines[i]->obstacle(s->program, &t->request, s->arena)) {
-                        t->engine = pg_engines[i];
-                        return true;
-                }
-        return false;
 }
 
 static bool give_up(struct pg_session *s, const char *why)
@@ -349,8 +364,10 @@ static bool sample_runs(struct pg_session *s, struct tally *t, struct pg_error *
                         run++;
                         continue;
                 }
-                if (run > 0 || !try_next_engine(s, t))
+                const struct pg_engine_ops *next = run == 0 ? next_engine(s, t) : NULL;
+                if (!next)
                         return give_up(s, why);
+                t->engine = next;
                 if (!pg_session_note(s, err, "sampled by %s, because: %s", t->engine->name, why))
                         return false;
         }
@@ -362,7 +379,8 @@ static bool choose_engine(struct pg_session *s, struct tally *t, const char **re
         const char *why = NULL;
         t->request = (struct pg_engine_request){ .rate_hz = s->options->sample_rate_hz,
                                                  .clock = PG_CLOCK_BEST,
-                                                 .agent_path = s->agent_path };
+                                                 .agent_path = s->agent_path,
+                                                 .stack_copy_bytes = s->options->once ? LONGEST_COPY : 0 };
         if (!pg_engine_pick(s->options->engine, s->program, &t->request, s->arena, &t->engine, &why, err))
                 return false;
         *ret_why = t->engine ? NULL : why ? why : "no engine";

@@ -107,6 +107,17 @@ test_a_static_binary() {
 	expect_row allocations '.status == "unavailable" and (.reason | test("toil_static"))'
 }
 
+# A script around a static program: most of the CPU time is where the agent does not get. Who names no engine gets one
+# that sees all of it; who names the agent is told what is missing.
+test_the_cpu_time_of_a_static_child() {
+	perfgate run --metrics cpu_share --runs 2 --save-baseline new.json -- sh -c "'${toil}_static' parse 2000; true" >/dev/null 2>&1 || true
+	expect_json perfgate-out/result.json '.benchmarks[0].engines.cpu != "agent"'
+	expect_json perfgate-out/result.json '.benchmarks[0].measured | .profile.doubt == null and (.profile.kernel_ns | length) == (.profile.samples | length)'
+	expect_json perfgate-out/result.json '.benchmarks[0].measured.notes | any(test("a child ran without the agent"))'
+	perfgate run --metrics cpu_share --runs 2 --engine agent -- sh -c "'${toil}_static' parse 2000; true" >/dev/null 2>&1 || true
+	expect_json perfgate-out/result.json '.benchmarks[0] | .engines.cpu == "agent" and (.measured.profile.doubt | test("a child ran without the agent"))'
+}
+
 test_its_own_allocator() {
 	right_or_unavailable 1000 -- "$PERFGATE_FIXTURES/own_heap" 1000
 	right_or_unavailable 1000 -- sh -c "'$PERFGATE_FIXTURES/own_heap' 1000; true"
