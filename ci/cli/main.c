@@ -6,9 +6,11 @@
  */
 #include "ci/cli/command.h"
 
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ci/cli/terminal.h"
 #include "runner/base/units.h"
@@ -143,8 +145,18 @@ static bool dispatch(int argc, char **argv, enum pg_exit *ret, struct pg_error *
         return c ? c->run(argc - 1, argv + 1, ret, err) : unknown_command(word, err);
 }
 
+/* A standard stream that is closed would be the next file that is opened, and a target would write its output there.
+ * It stays as useless as it was: 0 cannot be read, 1 and 2 cannot be written. */
+static void keep_standard_streams(void)
+{
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                if (fcntl(fd, F_GETFD) < 0)
+                        (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
+        keep_standard_streams();
         setlocale(LC_ALL, "C.UTF-8"); // numbers as in C, names in UTF-8
         enum pg_exit status = PG_EXIT_PASS;
         struct pg_error err = { 0 };

@@ -135,6 +135,13 @@ test_sampled_allocations_that_live() {
 	expect_row peak_heap '.current == 1000000' out/result.json
 }
 
+# Closed streams stay what they were to the target: not one of our files.
+test_closed_standard_streams() {
+	perfgate record -q -o out --metrics allocations -- sh -c 'readlink /proc/self/fd/0 /proc/self/fd/1 >seen' <&- >&- || fail "exit status 0, not $?"
+	[[ $(<seen) == "/dev/null"* ]] || fail "no file of ours: $(<seen)"
+	perfgate record -q -o out --metrics allocations -- sh -c 'echo lost 2>why || test -s why' >&- || fail "a write that fails, as without perfgate"
+}
+
 test_the_engine_is_as_asked() {
 	expect_exit 0 -- perfgate record -o out --metrics cpu_share --engine agent -- "$toil" parse 2000
 	expect_json out/result.json '.benchmarks[0].engines.cpu == "agent"'
