@@ -7,6 +7,7 @@
  */
 #include "compare/judge.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,9 +55,27 @@ static void convict(struct pg_judge *j, struct pg_row *row, struct pg_suspects *
 
 /* ---- functions ---- */
 
+/* CPU time that one sample stands for; 0 where samples are not counted. */
+static double sample_ns(const struct pg_measurement *m)
+{
+        double total_ns = 0, samples = 0;
+        for (size_t i = 0; i < m->n_profile_runs; i++) {
+                total_ns += (double)m->profile_total_ns[i];
+                samples += (double)m->profile_samples[i];
+        }
+        return samples > 0 ? total_ns / samples : 0;
+}
+
+/* A function's time in a run is a number of samples, which scatters by its root; three of both sides' are no chance. */
+static bool rose_by_chance(double from, double to, double one_ns)
+{
+        return to - from <= 3 * sqrt((from + to) * one_ns);
+}
+
 static void suspect_functions(struct pg_judge *j, struct pg_suspects *suspects)
 {
         size_t n;
+        double one_ns = sample_ns(j->head);
         struct pg_matched *all = pg_judge_match(j, &n);
         for (size_t i = 0; i < n; i++) {
                 const struct pg_function *f = all[i].head;
@@ -64,6 +83,8 @@ static void suspect_functions(struct pg_judge *j, struct pg_suspects *suspects)
                         continue;
                 double from = pg_judge_self(j, j->base, all[i].base).median;
                 double to = pg_judge_self(j, j->head, f).median;
+                if (rose_by_chance(from, to, one_ns))
+                        continue;
                 pg_judge_suspect(j, suspects,
                                  &(struct pg_culprit){ .function = f->function,
                                                        .module = f->module && *f->module ? f->module : NULL,

@@ -309,7 +309,8 @@ static const struct pg_engine_ops *next_engine(const struct pg_session *s, const
 }
 
 /* A static program that a script starts, or threads without libc: the agent sees a part of the tree, others all. */
-static bool others_see_more(const struct pg_session *s, const struct tally *t, uint32_t run, const char *doubt)
+static bool others_see_more(const struct pg_session *s, const struct tally *t, uint32_t run,
+                            const char *doubt)
 {
         return doubt && run == 0 && t->engine == &pg_agent_engine && next_engine(s, t);
 }

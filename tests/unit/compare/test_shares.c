@@ -479,10 +479,32 @@ static void functions_are_named_for_cpu_time(void **state)
         pair_destroy(&p);
 }
 
+/* A sample is 500 ms / 1,000 = 0.5 ms: 4 ms more are 8 samples, three roots of them 8.5; 6 ms are 12 of 10.4. */
+static void a_few_samples_name_nobody(void **state)
+{
+        (void)state;
+        for (int enough = 0; enough < 2; enough++) {
+                struct pair p = pair_create(3);
+                double late = enough ? 6 : 4;
+                made_function(p.base, p.b, "rest", NULL, 0, 500, 500, 500);
+                made_function(p.head, p.h, "rest", NULL, 0, 500 - late, 500 - late, 500 - late);
+                made_function(p.head, p.h, "late", NULL, 0, late, late, late);
+                made_series(p.base, p.b, PG_CPU_TIME, 10000000, 10000000, 10000000);
+                made_series(p.head, p.h, PG_CPU_TIME, 16000000, 16000000, 16000000);
+                judge(&p);
+                const struct pg_benchmark_verdict *b = &p.gate->benchmarks[0];
+                const struct pg_row *row = &b->rows[b->n_rows - 1];
+                expect(row, PG_WARN, enough ? NULL : "no function explains the rise");
+                assert_int_equal(row->n_culprits, enough);
+                pair_destroy(&p);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_function_that_got_slower_fails),
+                cmocka_unit_test(a_few_samples_name_nobody),
                 cmocka_unit_test(a_share_that_rose_because_the_rest_got_faster_passes),
                 cmocka_unit_test(exactly_the_limit_passes),
                 cmocka_unit_test(overlapping_runs_are_inconclusive),
