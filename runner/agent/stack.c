@@ -499,7 +499,7 @@ static uint32_t walk_from(struct stack_store *s, const uint64_t *frame, uint32_t
                 trust_only_readable(s, sp);
         search_start(&w, s, frame);
         search(&w);
-        if (__builtin_expect(w.kept + w.n_fresh > PG_STACK_MAX || w.end == PG_STOP_DEPTH, 0))
+        if (__builtin_expect(w.kept + w.n_fresh > PG_STACK_MAX, 0))
                 walk_without_kept(&w, frame); // the innermost frames, below [truncated]
         if (__builtin_expect(!walk_is_mine(s, frame), 0))
                 return PG_NODE_OTHER;
