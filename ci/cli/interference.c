@@ -33,7 +33,7 @@ enum {
         AGENT_VALUE_BYTES = 240 // what the agent's variable is filled up to
 };
 
-enum library { AGENT, LOCKS, PROBE, BLANK, N_LIBRARIES };
+enum library { AGENT, SAMPLER, LOCKS, PROBE, BLANK, N_LIBRARIES };
 
 static const struct pass {
         const char *name;
@@ -42,8 +42,8 @@ static const struct pass {
         const char *clock; // behind the agent's variable
 } passes[] = {
         { "counting", AGENT, { .mode = PG_MODE_COUNT }, "" },
-        { "event clock", AGENT, { .mode = PG_MODE_SAMPLE, .rate_hz = RATE_HZ }, ",clock=event" },
-        { "timer clock", AGENT, { .mode = PG_MODE_SAMPLE, .rate_hz = RATE_HZ }, ",clock=timer" },
+        { "event clock", SAMPLER, { .mode = PG_MODE_SAMPLE, .rate_hz = RATE_HZ }, ",clock=event" },
+        { "timer clock", SAMPLER, { .mode = PG_MODE_SAMPLE, .rate_hz = RATE_HZ }, ",clock=timer" },
         { "lock waits", LOCKS, { .mode = PG_MODE_LOCK }, "" },
 };
 enum { N_PASSES = sizeof(passes) / sizeof(*passes) };
@@ -373,6 +373,7 @@ static bool prepare(struct suite *s, int fds[N_LIBRARIES], struct pg_error *err)
                 return false;
         pg_stop_install();
         return name_library(s, AGENT, install.agent_path, &fds[AGENT], err) &&
+               name_library(s, SAMPLER, install.sampler_path, &fds[SAMPLER], err) &&
                name_library(s, LOCKS, install.locks_path, &fds[LOCKS], err) &&
                name_library(s, PROBE, probe.probe_path, &fds[PROBE], err) &&
                name_library(s, BLANK, probe.blank_path, &fds[BLANK], err) &&
@@ -405,7 +406,7 @@ bool pg_interference(const char *const *command, uint64_t timeout_ns, enum pg_ex
 {
         PG_AUTO_ARENA struct pg_arena *a = pg_arena_create();
         struct suite s = { .command = command, .timeout_ns = timeout_ns, .arena = a };
-        int fds[N_LIBRARIES] = { -1, -1, -1, -1 };
+        int fds[N_LIBRARIES] = { -1, -1, -1, -1, -1 };
         if (!a)
                 return pg_fail_nomem(err);
         bool ok = prepare(&s, fds, err) && run_suite(&s, ret, err);

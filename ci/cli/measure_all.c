@@ -132,6 +132,7 @@ static bool measure_one(struct state *st, size_t index, struct pg_error *err)
         struct pg_measure_options options = {
                 .launcher = st->launcher,
                 .agent_path = st->install.agent_path,
+                .sampler_path = st->install.sampler_path,
                 .locks_path = st->install.locks_path,
                 .stop = &pg_stop,
                 .deadline_ns = deadline_of(st, index),

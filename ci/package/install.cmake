@@ -1,6 +1,6 @@
 # install.cmake - what `cmake --install` puts where (the GNU directories), and what CPack packs.
 #
-#   bin/perfgate   libexec/perfgate/perfgate-helper   lib/perfgate: libperfgate-{agent,locks,probe,blank}.so
+#   bin/perfgate   libexec/perfgate/perfgate-helper   lib/perfgate: libperfgate-{agent,sampler,locks,probe,blank}.so
 #   share/perfgate: JSON Schemas   share/doc/perfgate: README, licence, CI parts to copy
 #
 # The program finds them relative to itself, so an installation may be moved or unpacked anywhere. Helper and libraries

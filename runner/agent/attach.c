@@ -121,7 +121,7 @@ static bool header_is_ours(const struct pg_file_header *h)
 {
         return h->magic == PG_CAPTURE_MAGIC && h->version == PG_CAPTURE_VERSION &&
                h->header_bytes == sizeof(*h) && h->key == settings.key && h->slot_size == PG_SLOT_BYTES &&
-               h->n_slots <= PG_SLOTS_MAX && h->mode >= PG_MODE_COUNT && h->mode <= PG_MODE_LOCK;
+               h->n_slots <= PG_SLOTS_MAX && h->mode == agent_mode;
 }
 
 static bool map_header(int fd)

@@ -51,6 +51,10 @@ struct agent_process {
 };
 extern struct agent_process agent __attribute__((visibility("hidden")));
 
+/* enum pg_mode that this library serves; defined by its interposing files. It stays passive in any other: it would
+ * hold a slot of zeros that looks measured. */
+extern const uint32_t agent_mode __attribute__((visibility("hidden")));
+
 /*
  * Number of the current state of the code map and of the process, in a page that the kernel wipes in forked
  * children: 0 means "forked since". It grows when a library was unloaded, so that nothing keyed by a raw pc
@@ -61,8 +65,8 @@ extern _Atomic uint32_t agent_generation __attribute__((visibility("hidden")));
 /* Sends every thread through its slow path once. */
 void agent_next_generation(void);
 
-/* In a forked child: takes a slot of its own; nothing when that is done. By fork()'s wrapper, else at the
- * first allocation. */
+/* In a forked child: takes a slot of its own; nothing when that is done. By fork()'s wrapper, else when
+ * the library is next asked to count, or to start a thread. */
 void agent_reattach_after_fork(void);
 
 #endif

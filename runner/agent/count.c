@@ -164,10 +164,7 @@ PG_SLOW_PATH struct pg_cell *count_adopt(void)
                 agent_reattach_after_fork();
                 g = atomic_load_explicit(&agent_generation, memory_order_acquire);
         }
-        if (agent.state == AGENT_SAMPLING)
-                count_self.generation =
-                        g; // no cell, and no need to ask again: the wrappers must cost little here
-        if (agent.state == AGENT_SAMPLING || count_self.paused)
+        if (count_self.paused)
                 return NULL;
         if (!count_self.cell || count_self.epoch != agent.epoch) {
                 count_self.cell = may_look_for_cell() ? cells_claim() : NULL;

@@ -26,6 +26,8 @@
 #include "runner/agent/waiters.h"
 #include "runner/base/clock.h"
 
+const uint32_t agent_mode = PG_MODE_LOCK;
+
 #define CALLER_FRAME __builtin_frame_address(0)
 
 /* True while the thread takes a stack: a signal handler that locks must not begin another. */

@@ -17,7 +17,7 @@
 
 #define FRAME ((const uint64_t *)__builtin_frame_address(0))
 
-const bool real_wants_sized_frees = true;
+const uint32_t agent_mode = PG_MODE_COUNT;
 
 /* Not declared by the libc that this may be built with. */
 PG_PUBLIC void cfree(void *p);

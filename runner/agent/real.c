@@ -157,6 +157,13 @@ static const struct {
 
 enum { N_SYMBOLS = sizeof(symbols) / sizeof(*symbols), N_SIZED_FREES = 2 /* the last ones */ };
 
+/* dlsym tells of a name that is missing, as these are in most C libraries, in a block from the heap: ours where malloc
+ * is ours, the target's where it is not. */
+static bool wants_sized_frees(void)
+{
+        return agent_mode == PG_MODE_COUNT;
+}
+
 void real_resolve(void)
 {
         if (resolving || real.malloc != first_malloc)
@@ -164,7 +171,7 @@ void real_resolve(void)
         int saved = errno;
         resolving = true;
         struct agent_real found = real;
-        size_t n = real_wants_sized_frees ? N_SYMBOLS : N_SYMBOLS - N_SIZED_FREES;
+        size_t n = wants_sized_frees() ? N_SYMBOLS : N_SYMBOLS - N_SIZED_FREES;
         for (size_t i = 0; i < n; i++) {
                 void *f = dlsym(RTLD_NEXT, symbols[i].name);
                 if (f)

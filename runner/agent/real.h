@@ -48,12 +48,7 @@ struct agent_real {
 };
 extern struct agent_real real __attribute__((visibility("hidden")));
 
-/* Whether free_sized and free_aligned_sized are looked for; defined by the library. dlsym tells of a name that is
- * missing, as these are in most C libraries, in a block from the heap: ours where malloc is ours, the target's
- * where it is not. */
-extern const bool real_wants_sized_frees __attribute__((visibility("hidden")));
-
-/* Finds all of them; done by the constructor or by the first call of any. */
+/* Finds all that this library needs; done by the constructor or by the first call of any. */
 void real_resolve(void);
 
 enum { REAL_EARLY_BYTES = 65536 };

@@ -21,6 +21,8 @@
 #include "runner/agent/stack.h"
 #include "runner/agent/tick.h"
 
+const uint32_t agent_mode = PG_MODE_SAMPLE;
+
 enum {
         RATE_HZ_MAX = 100000,
         JITTER_PER_MILLE = 30, // a thread's period is within this of the nominal one

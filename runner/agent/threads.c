@@ -90,6 +90,7 @@ PG_PUBLIC int pthread_create(pthread_t *restrict ret, const pthread_attr_t *rest
                 return EAGAIN;
         if (!sampler_is_on())
                 return real(ret, attributes, routine, argument);
+        agent_reattach_after_fork(); // when this process came from a raw clone
         struct start *s = take_start();
         if (!s) {
                 sampler_count_unarmed();

@@ -18,11 +18,12 @@
 #define PG_LIBDIR_FROM_BIN "../lib/perfgate"
 #endif
 
-#define HELPER_NAME "perfgate-helper"
-#define AGENT_NAME  "libperfgate-agent.so"
-#define LOCKS_NAME  "libperfgate-locks.so"
-#define PROBE_NAME  "libperfgate-probe.so"
-#define BLANK_NAME  "libperfgate-blank.so"
+#define HELPER_NAME  "perfgate-helper"
+#define AGENT_NAME   "libperfgate-agent.so"
+#define SAMPLER_NAME "libperfgate-sampler.so"
+#define LOCKS_NAME   "libperfgate-locks.so"
+#define PROBE_NAME   "libperfgate-probe.so"
+#define BLANK_NAME   "libperfgate-blank.so"
 
 static bool own_folder(char folder[PATH_MAX], struct pg_error *err)
 {
@@ -63,6 +64,7 @@ bool pg_install_find(struct pg_arena *a, struct pg_install *ret, struct pg_error
         if (!own_folder(folder, err) ||
             !find(a, folder, "/" PG_LIBEXEC_FROM_BIN, HELPER_NAME, X_OK, &found.helper_path, err) ||
             !find(a, folder, "/" PG_LIBDIR_FROM_BIN, AGENT_NAME, R_OK, &found.agent_path, err) ||
+            !find(a, folder, "/" PG_LIBDIR_FROM_BIN, SAMPLER_NAME, R_OK, &found.sampler_path, err) ||
             !find(a, folder, "/" PG_LIBDIR_FROM_BIN, LOCKS_NAME, R_OK, &found.locks_path, err))
                 return false;
         *ret = found;

@@ -279,12 +279,25 @@ static bool name_agent(struct pg_session *s, const char *path, const char **ret,
         return *ret || pg_fail_nomem(err);
 }
 
-static bool prepare(struct pg_session *s, int *ret_agent_fd, int *ret_locks_fd, struct pg_error *err)
+/* The descriptors that give agents another name; -1: none needed. */
+struct agent_fds {
+        int agent, sampler, locks;
+};
+
+static void agent_fds_deinit(struct agent_fds *fds)
+{
+        pg_closep(&fds->agent);
+        pg_closep(&fds->sampler);
+        pg_closep(&fds->locks);
+}
+
+static bool prepare(struct pg_session *s, struct agent_fds *ret, struct pg_error *err)
 {
         const char *const *environment;
         if (!pg_environment_compose(s->arena, s->workload->env, NULL, NULL, &environment, err) ||
-            !name_agent(s, s->options->agent_path, &s->agent_path, ret_agent_fd, err) ||
-            !name_agent(s, s->options->locks_path, &s->locks_path, ret_locks_fd, err))
+            !name_agent(s, s->options->agent_path, &s->agent_path, &ret->agent, err) ||
+            !name_agent(s, s->options->sampler_path, &s->sampler_path, &ret->sampler, err) ||
+            !name_agent(s, s->options->locks_path, &s->locks_path, &ret->locks, err))
                 return false;
         s->program = find_program(s->arena, s->workload, environment);
         s->out->measurement.name = s->workload->name;
@@ -309,9 +322,8 @@ bool pg_measure(const struct pg_workload *w, const struct pg_measure_options *op
         s.total = planned_runs(w, options->once);
         s.stdin_start = options->once ? lseek(STDIN_FILENO, 0, SEEK_CUR) : -1;
         s.start_ns = pg_now_ns();
-        PG_AUTO_CLOSE int agent_fd = -1;
-        PG_AUTO_CLOSE int locks_fd = -1;
-        bool ok = prepare(&s, &agent_fd, &locks_fd, err);
+        __attribute__((cleanup(agent_fds_deinit))) struct agent_fds fds = { -1, -1, -1 };
+        bool ok = prepare(&s, &fds, err);
         for (int i = 0; ok && i < N_PASSES; i++)
                 ok = !wants(w, passes[i].pass) || passes[i].run(&s, err);
         if (!ok) {

@@ -49,7 +49,7 @@ static bool add_run(struct pg_session *s, struct tally *t, uint32_t run, const s
                     struct pg_error *err)
 {
         struct pg_measurement *m = &s->out->measurement;
-        if (!pg_call_tree_add_run(t->tree, c, s->agent_path, PG_AGENT_LEFT_OUT, err))
+        if (!pg_call_tree_add_run(t->tree, c, s->sampler_path, PG_AGENT_LEFT_OUT, err))
                 return false;
         size_t n;
         const struct pg_call_node *nodes = pg_call_tree_nodes(t->tree, &n);
@@ -380,7 +380,7 @@ static bool choose_engine(struct pg_session *s, struct tally *t, const char **re
         const char *why = NULL;
         t->request = (struct pg_engine_request){ .rate_hz = s->options->sample_rate_hz,
                                                  .clock = PG_CLOCK_BEST,
-                                                 .agent_path = s->agent_path,
+                                                 .agent_path = s->sampler_path,
                                                  .stack_copy_bytes = s->options->once ? LONGEST_COPY : 0 };
         if (!pg_engine_pick(s->options->engine, s->program, &t->request, s->arena, &t->engine, &why, err))
                 return false;

@@ -24,6 +24,11 @@ const char *agent_path(void)
         return PG_BUILD_DIR "/libperfgate-agent.so";
 }
 
+const char *sampler_path(void)
+{
+        return PG_BUILD_DIR "/libperfgate-sampler.so";
+}
+
 const char *locks_path(void)
 {
         return PG_BUILD_DIR "/libperfgate-locks.so";
@@ -96,6 +101,11 @@ static void add_up(struct counted *ret)
         }
 }
 
+static const char *library_for(uint32_t mode)
+{
+        return mode == PG_MODE_LOCK ? locks_path() : mode == PG_MODE_SAMPLE ? sampler_path() : agent_path();
+}
+
 void run_set_up(const struct pg_capture_request *request, const char *settings, const char *const *argv,
                 prepare_function *prepare, struct counted *ret)
 {
@@ -107,7 +117,7 @@ void run_set_up(const struct pg_capture_request *request, const char *settings, 
         check(ret->arena, "arena");
         check(pg_capture_create(request, &c, &err), err.text);
         snprintf(value, sizeof(value), "%s%s", pg_capture_agent_value(c), settings);
-        run(argv, request->mode == PG_MODE_LOCK ? locks_path() : agent_path(), value, prepare, ret);
+        run(argv, library_for(request->mode), value, prepare, ret);
         check(pg_capture_read(c, ret->arena, &ret->captured, &err), err.text);
         add_up(ret);
 }

@@ -21,6 +21,7 @@ struct counted {
 
 /** Path of the agents, and of a target program: valid for the next 31 calls. */
 const char *agent_path(void);
+const char *sampler_path(void);
 const char *locks_path(void);
 const char *target(const char *name);
 
@@ -30,9 +31,9 @@ typedef void prepare_function(void);
 /** Runs argv (NULL-terminated, argv[0] a path) in count mode; its standard output is kept. Ends the test
  * program with a message when the harness itself fails. */
 void run_counted(const char *const *argv, prepare_function *prepare, struct counted *ret);
-/** The same with everything asked for by the caller; in PG_MODE_LOCK with the agent for locks. */
-void run_requested(const struct pg_capture_request *request, const char *const *argv,
-                   prepare_function *prepare, struct counted *ret);
+/** The same with everything asked for by the caller, with the agent that serves the mode. */
+void run_requested(const struct pg_capture_request *request, const char *const *argv, prepare_function *prepare,
+                   struct counted *ret);
 /** The same with settings (",NAME=VALUE...") behind the agent's variable. */
 void run_set_up(const struct pg_capture_request *request, const char *settings, const char *const *argv,
                 prepare_function *prepare, struct counted *ret);

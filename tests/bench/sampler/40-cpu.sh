@@ -46,7 +46,7 @@ shared_memory() {
 
 # What one sample of clang's stacks costs the program, in ns.
 sample_ns() {
-	"$bin/bench_sampling" "$pg_root/build/release/libperfgate-agent.so" event "$rounds" \
+	"$bin/bench_sampling" "$pg_root/build/release/libperfgate-sampler.so" event "$rounds" \
 		"$(command -v "${clang_program[0]}")" "${clang_program[@]:1}" | sed -n 's/^event: \(-\{0,1\}[0-9]*\) ns a sample.*/\1/p'
 }
 
