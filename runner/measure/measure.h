@@ -38,10 +38,10 @@ PG_MUST_CHECK bool pg_install_find_probe(struct pg_arena *a, struct pg_probe_ins
 struct pg_measure_options {
         struct pg_launcher *launcher;
         const char *agent_path, *sampler_path, *locks_path; // of struct pg_install
-        const volatile int *stop;      // non-zero: give up (PG_ESTOPPED)
-        const char *engine;            // for CPU samples: a name, or "auto"
-        uint32_t sample_rate_hz;       // 997
-        enum pg_live live;             // which stacks hold the live bytes
+        const volatile int *stop;                           // non-zero: give up (PG_ESTOPPED)
+        const char *engine;                                 // for CPU samples: a name, or "auto"
+        uint32_t sample_rate_hz;                            // 997
+        enum pg_live live;                                  // which stacks hold the live bytes
         uint32_t verify_every;         // check every Nth reused stack of an allocation; 0: none
         uint64_t stack_interval_bytes; // 0: the stack of each allocation; else of one each so many bytes
         bool all_stacks;               // profiles keep the stacks that hold next to nothing

@@ -18,7 +18,7 @@ struct pg_session {
         struct pg_measured *out;
         const char *program; // the executable that will run, NULL when it was not found
         const char *agent_path, *sampler_path, *locks_path; // as LD_PRELOAD can hold them
-        uint32_t done, total;   // process runs, for progress
+        uint32_t done, total;                               // process runs, for progress
         uint64_t start_ns;
         int64_t stdin_start; // offset of standard input, where a second pass begins again; -1: it has none
 };

@@ -32,8 +32,8 @@ typedef void prepare_function(void);
  * program with a message when the harness itself fails. */
 void run_counted(const char *const *argv, prepare_function *prepare, struct counted *ret);
 /** The same with everything asked for by the caller, with the agent that serves the mode. */
-void run_requested(const struct pg_capture_request *request, const char *const *argv, prepare_function *prepare,
-                   struct counted *ret);
+void run_requested(const struct pg_capture_request *request, const char *const *argv,
+                   prepare_function *prepare, struct counted *ret);
 /** The same with settings (",NAME=VALUE...") behind the agent's variable. */
 void run_set_up(const struct pg_capture_request *request, const char *settings, const char *const *argv,
                 prepare_function *prepare, struct counted *ret);

@@ -185,6 +185,48 @@ static void a_variable_of_another_run_is_not_ours(void **state)
         }
 }
 
+static void counting_library(void)
+{
+        setenv("LD_PRELOAD", agent_path(), 1);
+}
+
+static void sampling_library(void)
+{
+        setenv("LD_PRELOAD", sampler_path(), 1);
+}
+
+static void locks_library(void)
+{
+        setenv("LD_PRELOAD", locks_path(), 1);
+}
+
+/* A slot that it cannot fill would look measured. */
+static void a_library_is_passive_in_a_mode_of_another(void **state)
+{
+        (void)state;
+        static const struct {
+                uint32_t mode;
+                prepare_function *library;
+                size_t processes; // a parent, its child and its grandchild, or none
+        } rows[] = {
+                { PG_MODE_COUNT, counting_library, 3 },  { PG_MODE_COUNT, sampling_library, 0 },
+                { PG_MODE_COUNT, locks_library, 0 },     { PG_MODE_SAMPLE, counting_library, 0 },
+                { PG_MODE_SAMPLE, sampling_library, 3 }, { PG_MODE_SAMPLE, locks_library, 0 },
+                { PG_MODE_LOCK, counting_library, 0 },   { PG_MODE_LOCK, sampling_library, 0 },
+                { PG_MODE_LOCK, locks_library, 3 },
+        };
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+                const char *const argv[] = { target("alloc_tree"), "fork", "10", NULL };
+                const struct pg_capture_request request = { .mode = rows[i].mode, .rate_hz = 997 };
+                struct counted c;
+                run_requested(&request, argv, rows[i].library, &c);
+                if (c.exit_status != 0 || c.captured->n_processes != rows[i].processes)
+                        fail_msg("row %zu: exit status %d, %zu processes", i, c.exit_status,
+                                 (size_t)c.captured->n_processes);
+                counted_free(&c);
+        }
+}
+
 /* The stack of 1000 calls ends in the program, and all stacks together are all allocations. */
 static void stacks_add_up(void **state)
 {
@@ -227,6 +269,7 @@ int main(void)
                 cmocka_unit_test(the_peak_of_eight_threads_is_within_its_bound),
                 cmocka_unit_test(narrow_limits_do_not_matter),
                 cmocka_unit_test(a_variable_of_another_run_is_not_ours),
+                cmocka_unit_test(a_library_is_passive_in_a_mode_of_another),
                 cmocka_unit_test(stacks_add_up),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
