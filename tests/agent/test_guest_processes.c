@@ -5,6 +5,9 @@
  */
 #include "tests/unit/assert_near.h"
 
+#include <stdio.h>
+#include <sys/stat.h>
+#include <fcntl.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -193,13 +196,36 @@ static void a_target_with_little_address_space_lives(void **state)
 /* ---- folders ---------------------------------------------------------------------------------------------
  */
 
-/* With a /tmp of its own, mounted with these flags, where the kernel lets us (root, or a user namespace). */
+/* Makes folder, all of its parents first. */
+static void make_folders(const char *folder)
+{
+        char path[4096];
+        for (const char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+                snprintf(path, sizeof(path), "%.*s", (int)(slash - folder), folder);
+                mkdir(path, 0700);
+        }
+        mkdir(folder, 0700);
+}
+
+/* With a /tmp of its own, mounted with these flags, where the kernel lets us (root, or a user namespace). A tree that
+ * was built below /tmp stays in its place. */
 static void mount_tmp(unsigned long flags)
 {
+        char build[4096], held[32];
+        snprintf(build, sizeof(build), "%s", agent_path());
+        *strrchr(build, '/') = '\0';
         if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
                 return;
         mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
-        mount("tmpfs", "/tmp", "tmpfs", flags, "size=4k");
+        int folder = open(build, O_PATH | O_DIRECTORY);
+        snprintf(held, sizeof(held), "/proc/self/fd/%d", folder);
+        mount("tmpfs", "/tmp", "tmpfs", 0, "size=64k");
+        if (strncmp(build, "/tmp/", 5) == 0) {
+                make_folders(build);
+                mount(held, build, NULL, MS_BIND, NULL);
+        }
+        close(folder);
+        mount(NULL, "/tmp", NULL, MS_REMOUNT | flags, "size=64k");
 }
 
 static void read_only_tmp(void)
