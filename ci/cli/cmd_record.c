@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "ci/cli/measure_all.h"
@@ -175,15 +176,24 @@ static void say(const struct record_args *args, const struct pg_measured_all *m)
         for (size_t i = 0; b->notes && b->notes[i]; i++)
                 fprintf(stderr, "perfgate: %s\n", b->notes[i]);
         if (b->profile_doubt)
-                fprintf(stderr, "perfgate: doubtful CPU profile: %s\n", b->profile_doubt);
+                fprintf(stderr, "perfgate: doubtful CPU profile: %s%s\n", b->profile_doubt,
+                        strcmp(b->engines.cpu, "agent") == 0 ? " (--engine perf may see all of it)" : "");
         if (m->failure && (m->profiles[0].cpu || m->profiles[0].heap || m->profiles[0].locks))
                 fputs("perfgate: the command failed; the profiles hold what it did until then\n", stderr);
 }
 
+/* A profile that failed its self-check is written, but is no measurement. */
+static bool is_measured(const struct pg_measurement *m, int metric)
+{
+        if (m->series[metric].status != PG_SERIES_MEASURED)
+                return false;
+        return metric != PG_CPU_SHARE || !m->profile_doubt;
+}
+
 static bool is_any_measured(const struct pg_snapshot *s)
 {
-        for (size_t i = 0; s->n_benchmarks && i < PG_METRIC_COUNT; i++)
-                if (s->benchmarks[0].series[i].status == PG_SERIES_MEASURED)
+        for (int i = 0; s->n_benchmarks && i < PG_METRIC_COUNT; i++)
+                if (is_measured(&s->benchmarks[0], i))
                         return true;
         return false;
 }

@@ -161,6 +161,15 @@ test_nothing_to_record() {
 	expect_json out/result.json '.exit_code == 4'
 }
 
+# A profile that holds next to nothing of what the kernel counted is written with the reason, and is nothing measured.
+test_a_profile_that_fails_its_check() {
+	expect_exit 4 -- perfgate record -o out --metrics cpu_share --engine agent -- sh -c "'${toil}_static' parse 2000; true"
+	expect_stderr "doubtful CPU profile: samples stand for"
+	expect_stderr "--engine perf may see all of it"
+	[[ -s out/cpu.pb.gz ]] || fail "the profile is there"
+	expect_json out/result.json '.exit_code == 4'
+}
+
 test_wrong_usage() {
 	expect_exit 1 -- perfgate record -- "$toil" make 1
 	expect_stderr "-o DIR is missing"
