@@ -256,6 +256,14 @@ static const char *doubt_of(const struct profile *p)
         return p->m ? p->m->profile_doubt : NULL;
 }
 
+static const char *too_few(struct pg_judge *j, double samples)
+{
+        if (samples == 0)
+                return "no samples, take a longer benchmark";
+        return pg_judge_say(j, "only %.0f sample%s, take more runs or a longer benchmark", samples,
+                            samples == 1 ? "" : "s");
+}
+
 /* True when the profiles are fit to be judged function by function; else there is a row that says why not. */
 static bool fit(struct pg_judge *j, const struct profile *base, const struct profile *head)
 {
@@ -271,9 +279,7 @@ static bool fit(struct pg_judge *j, const struct profile *base, const struct pro
                            doubt_of(head) ? doubt_of(head)
                                           : pg_judge_say(j, "in the baseline: %s", doubt_of(base)));
         else if (samples < MIN_SAMPLES)
-                judge_none(
-                        j, PG_INCONCLUSIVE, j->required[PG_CPU_SHARE],
-                        pg_judge_say(j, "only %.0f samples, take more runs or a longer benchmark", samples));
+                judge_none(j, PG_INCONCLUSIVE, j->required[PG_CPU_SHARE], too_few(j, samples));
         else
                 return true;
         return false;

@@ -119,10 +119,10 @@ static void put_rows(struct pg_buf *out, const struct pg_top_row *rows, size_t n
                 pg_buf_printf(out, "%12s %zu more, --limit 0 shows all\n", "...", n - limit);
 }
 
-static bool show(const struct pg_profile *p, const struct top_args *args, struct pg_error *err)
+static bool put_top(struct pg_buf *out, const struct pg_profile *p, const struct top_args *args,
+                    struct pg_error *err)
 {
         PG_AUTO_ARENA struct pg_arena *a = pg_arena_create();
-        PG_AUTO_BUF struct pg_buf out = { 0 };
         size_t type = 0, n = 0;
         int64_t sum = 0;
         struct pg_top_row *rows = NULL;
@@ -136,10 +136,11 @@ static bool show(const struct pg_profile *p, const struct top_args *args, struct
         const struct pg_value_type *t = &p->sample_types[type];
         char all[PG_NUMBER_MAX];
         format_value(sum, t->unit, all);
-        put_name(&out, t->type);
-        pg_buf_printf(&out, ": %s in %zu distinct stacks\n\n", all, p->n_samples);
-        put_rows(&out, rows, n, args->limit ? args->limit : SIZE_MAX, sum, t->unit);
-        return pg_write_output(&out, err);
+        put_name(out, t->type);
+        pg_buf_printf(out, ": %s in %zu distinct stack%s\n\n", all, p->n_samples,
+                      p->n_samples == 1 ? "" : "s");
+        put_rows(out, rows, n, args->limit ? args->limit : SIZE_MAX, sum, t->unit);
+        return true;
 }
 
 static bool run(int argc, char **argv, enum pg_exit *ret, struct pg_error *err)
@@ -156,7 +157,10 @@ static bool run(int argc, char **argv, enum pg_exit *ret, struct pg_error *err)
         PG_AUTO_PROFILE struct pg_profile *p = NULL;
         if (!pg_pprof_load(argv[rest], &p, err))
                 return false;
-        return show(p, &args, err) || pg_context(err, "profile '%s'", argv[rest]);
+        PG_AUTO_BUF struct pg_buf out = { 0 };
+        if (!put_top(&out, p, &args, err))
+                return pg_context(err, "profile '%s'", argv[rest]);
+        return pg_write_output(&out, err);
 }
 
 const struct pg_command pg_command_top = {

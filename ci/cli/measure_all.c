@@ -80,7 +80,7 @@ static bool save_profile(const struct place *to, const char *name, const struct 
         if (!path || !below)
                 return pg_fail_nomem(err);
         if (!pg_pprof_save(path, p, err))
-                return pg_context(err, "%s", path);
+                return false;
         *ret = below;
         return save_folded(to, name, p, err);
 }
