@@ -41,7 +41,7 @@ static const struct pg_option options[] = {
         { PG_OPTION_FLAG, 0, "all-stacks", SAMPLING(all_stacks), NULL,
           "also keep stacks under 0.001 % of every value", NULL, 0 },
         { PG_OPTION_FLAG, 0, "folded", AT(folded), NULL,
-          "also write cpu.folded and heap.folded for flame graphs", NULL, 0 },
+          "also write each profile as .folded, for flame graph tools", NULL, 0 },
         { PG_OPTION_FLAG, 'q', "quiet", AT(quiet), NULL, "do not say what was written", NULL, 0 },
         { .type = PG_OPTION_END },
 };
