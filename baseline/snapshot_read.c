@@ -426,15 +426,16 @@ static bool read_processes(struct pg_json_reader *r, void *into)
 struct profile {
         const char *doubt;
         uint64_t rate_hz;
-        struct pg_series kernel_ns, samples, total_ns;
+        struct pg_series samples, system_ns, total_ns, user_ns;
 };
 
 static const struct pg_json_key profile_key[] = {
         { "doubt", pg_json_text, offsetof(struct profile, doubt), false },
-        { "kernel_ns", read_samples, offsetof(struct profile, kernel_ns), false },
         { "rate_hz", pg_json_count, offsetof(struct profile, rate_hz), true },
         { "samples", read_samples, offsetof(struct profile, samples), true },
+        { "system_ns", read_samples, offsetof(struct profile, system_ns), false },
         { "total_ns", read_samples, offsetof(struct profile, total_ns), true },
+        { "user_ns", read_samples, offsetof(struct profile, user_ns), false },
 };
 static const struct pg_json_keys profile_keys = PG_JSON_KEYS(profile_key);
 
@@ -452,11 +453,14 @@ static bool read_profile(struct pg_json_reader *r, void *into)
                                     "\"samples\" has %zu values and \"total_ns\" %zu, expected one of each "
                                     "for each run",
                                     p.samples.n, p.total_ns.n);
-        if (p.kernel_ns.n != 0 && p.kernel_ns.n != p.samples.n)
-                return pg_json_fail(r, "\"kernel_ns\" has %zu values, expected %zu, one for each run",
-                                    p.kernel_ns.n, p.samples.n);
+        if (p.user_ns.n != p.system_ns.n || (p.user_ns.n != 0 && p.user_ns.n != p.samples.n))
+                return pg_json_fail(r,
+                                    "\"user_ns\" has %zu values and \"system_ns\" %zu, expected %zu of both, "
+                                    "one for each run",
+                                    p.user_ns.n, p.system_ns.n, p.samples.n);
         b->m.profile_doubt = p.doubt;
-        b->m.profile_kernel_ns = p.kernel_ns.samples;
+        b->m.profile_user_ns = p.user_ns.samples;
+        b->m.profile_system_ns = p.system_ns.samples;
         b->m.sample_rate_hz = p.rate_hz;
         b->m.profile_samples = p.samples.samples;
         b->m.profile_total_ns = p.total_ns.samples;

@@ -180,11 +180,13 @@ static void write_profile(struct pg_json_writer *w, const struct pg_measurement 
         pg_json_put_key(w, "profile");
         pg_json_open(w, '{');
         pg_json_member_string(w, "doubt", m->profile_doubt);
-        if (m->profile_kernel_ns)
-                pg_json_member_counts(w, "kernel_ns", m->profile_kernel_ns, m->n_profile_runs);
         pg_json_member_count(w, "rate_hz", m->sample_rate_hz);
         pg_json_member_counts(w, "samples", m->profile_samples, m->n_profile_runs);
+        if (m->profile_system_ns)
+                pg_json_member_counts(w, "system_ns", m->profile_system_ns, m->n_profile_runs);
         pg_json_member_counts(w, "total_ns", m->profile_total_ns, m->n_profile_runs);
+        if (m->profile_user_ns)
+                pg_json_member_counts(w, "user_ns", m->profile_user_ns, m->n_profile_runs);
         pg_json_close(w, '}');
 }
 

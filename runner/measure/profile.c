@@ -201,9 +201,11 @@ static bool start_pass(struct pg_session *s, struct tally *t, struct pg_error *e
         m->sample_rate_hz = s->options->sample_rate_hz;
         m->profile_samples = pg_arena_calloc(s->arena, runs, sizeof(uint64_t));
         m->profile_total_ns = pg_arena_calloc(s->arena, runs, sizeof(uint64_t));
-        m->profile_kernel_ns = pg_arena_calloc(s->arena, runs, sizeof(uint64_t));
+        m->profile_user_ns = pg_arena_calloc(s->arena, runs, sizeof(uint64_t));
+        m->profile_system_ns = pg_arena_calloc(s->arena, runs, sizeof(uint64_t));
         t->runs = pg_arena_calloc(s->arena, runs, sizeof(*t->runs));
-        return (m->profile_samples && m->profile_total_ns && m->profile_kernel_ns && t->runs) ||
+        return (m->profile_samples && m->profile_total_ns && m->profile_user_ns && m->profile_system_ns &&
+                t->runs) ||
                pg_fail_nomem(err);
 }
 
@@ -339,7 +341,8 @@ static bool tally_run(struct pg_session *s, struct tally *t, uint32_t run, const
         m->n_profile_runs = run + 1;
         m->engines.cpu = t->engine->name;
         m->engines.cpu_clock = pg_profile_clock(captured);
-        m->profile_kernel_ns[run] = result.user_ns + result.system_ns;
+        m->profile_user_ns[run] = result.user_ns;
+        m->profile_system_ns[run] = result.system_ns;
         t->wall_ns += result.wall_ns;
         if (!m->profile_doubt)
                 m->profile_doubt = doubt;

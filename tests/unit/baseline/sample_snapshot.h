@@ -16,7 +16,7 @@ static uint64_t sample_rss[] = { 3145728, 3149824, 3141632 };
 static uint64_t sample_largest[] = { INT64_MAX };
 static uint64_t sample_totals[] = { 1000000000, 990000000 };
 static uint64_t sample_ticks[] = { 997, 988 };
-static uint64_t sample_kernel[] = { 1004000000, 991000000 };
+static uint64_t sample_user[] = { 1004000000, 991000000 }, sample_system[] = { 3000000, 0 };
 static uint64_t sample_self[3][2] = { { 600000000, 590000000 }, { 300000000, 300000000 }, { 0, 1 } };
 
 static struct pg_function sample_functions[] = {
@@ -52,7 +52,8 @@ static struct pg_measurement sample_benchmarks[] = {
                 .engines = { "wait4", "agent", "agent", "task-clock", "agent" },
                 .profile_total_ns = sample_totals,
                 .profile_samples = sample_ticks,
-                .profile_kernel_ns = sample_kernel,
+                .profile_user_ns = sample_user,
+                .profile_system_ns = sample_system,
                 .n_profile_runs = 2,
                 .sample_rate_hz = 997,
                 .profile_doubt = "weights do not add up",

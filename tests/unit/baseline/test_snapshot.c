@@ -45,9 +45,11 @@ static void assert_same_profile(const struct pg_measurement *got, const struct p
         assert_same_text(got->profile_doubt, want->profile_doubt);
         assert_same_counts(got->profile_total_ns, want->profile_total_ns, want->n_profile_runs);
         assert_same_counts(got->profile_samples, want->profile_samples, want->n_profile_runs);
-        assert_int_equal(got->profile_kernel_ns == NULL, want->profile_kernel_ns == NULL);
-        if (want->profile_kernel_ns)
-                assert_same_counts(got->profile_kernel_ns, want->profile_kernel_ns, want->n_profile_runs);
+        assert_int_equal(got->profile_user_ns == NULL, want->profile_user_ns == NULL);
+        if (want->profile_user_ns) {
+                assert_same_counts(got->profile_user_ns, want->profile_user_ns, want->n_profile_runs);
+                assert_same_counts(got->profile_system_ns, want->profile_system_ns, want->n_profile_runs);
+        }
         assert_int_equal(got->n_functions, want->n_functions);
         for (size_t i = 0; i < want->n_functions; i++) {
                 const struct pg_function *g = &got->functions[i], *w = &want->functions[i];
@@ -294,7 +296,7 @@ static void what_version_1_wrote_is_read_and_written_unchanged(void **state)
         struct pg_snapshot first = sample_snapshot;
         first.benchmarks = benchmarks;
         assert_reads_and_writes("fixtures/baselines/valid/written-by-v1-with-kernel-time/input.json", &first);
-        benchmarks[0].profile_kernel_ns = NULL;
+        benchmarks[0].profile_user_ns = benchmarks[0].profile_system_ns = NULL;
         assert_reads_and_writes("fixtures/baselines/valid/written-by-v1-with-lock-sites/input.json", &first);
         benchmarks[0].lock_sites = NULL;
         benchmarks[0].n_lock_sites = 0;
