@@ -4,7 +4,7 @@
  * the interrupted instruction.
  *
  * Covered are the thread that attached, every thread that pthread_create() starts later, and the one thread
- * of a forked child. Others (raw clone, threads from before) are not: the runner sees it, because the weights
+ * of a forked child. Others (raw clone, _Fork, threads from before) are not: the runner sees it, because the weights
  * of the samples then do not add up to the CPU time that the kernel counted.
  */
 #ifndef PG_AGENT_SAMPLER_H
