@@ -365,6 +365,27 @@ static bool name_library(struct suite *s, enum library library, const char *path
         return s->paths[library] || pg_fail_nomem(err);
 }
 
+/* Shells copy their environment: names of two lengths would be blocks of two sizes. Slashes change no path. */
+static bool make_equally_long(struct suite *s, struct pg_error *err)
+{
+        int longest = 0;
+        for (int i = 0; i < N_LIBRARIES; i++)
+                if ((int)strlen(s->paths[i]) > longest)
+                        longest = (int)strlen(s->paths[i]);
+        for (int i = 0; i < N_LIBRARIES; i++) {
+                const char *path = s->paths[i], *name = strrchr(path, '/');
+                int missing = longest - (int)strlen(path);
+                static const char slashes[] = "////////////////////////////////";
+                if (!name || missing == 0 || missing >= (int)sizeof(slashes))
+                        continue;
+                s->paths[i] = pg_arena_printf(s->arena, "%.*s%.*s%s", (int)(name - path), path, missing,
+                                              slashes, name);
+                if (!s->paths[i])
+                        return pg_fail_nomem(err);
+        }
+        return true;
+}
+
 static bool prepare(struct suite *s, int fds[N_LIBRARIES], struct pg_error *err)
 {
         struct pg_install install;
@@ -376,7 +397,7 @@ static bool prepare(struct suite *s, int fds[N_LIBRARIES], struct pg_error *err)
                name_library(s, SAMPLER, install.sampler_path, &fds[SAMPLER], err) &&
                name_library(s, LOCKS, install.locks_path, &fds[LOCKS], err) &&
                name_library(s, PROBE, probe.probe_path, &fds[PROBE], err) &&
-               name_library(s, BLANK, probe.blank_path, &fds[BLANK], err) &&
+               name_library(s, BLANK, probe.blank_path, &fds[BLANK], err) && make_equally_long(s, err) &&
                pg_launcher_create(install.helper_path, &s->launcher, err);
 }
 

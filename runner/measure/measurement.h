@@ -109,7 +109,8 @@ struct pg_measurement {
         /* CPU profile: total over all functions, and number of samples, of each profile run. */
         uint64_t *profile_total_ns;
         uint64_t *profile_samples;
-        uint64_t *profile_user_ns, *profile_system_ns; // as the kernel counted them, of each run; NULL: not known
+        uint64_t *profile_user_ns,
+                *profile_system_ns; // as the kernel counted them, of each run; NULL: not known
         size_t n_profile_runs;
         uint64_t sample_rate_hz;
         const char *profile_doubt; // why this profile must not decide (self-check failed); NULL when it may

@@ -60,6 +60,12 @@ rows() {
 	done
 }
 
+# A shell keeps its environment in blocks: names of the libraries in different lengths would be other sizes.
+test_a_shell_notices_nothing() {
+	expect_exit 0 -- perfgate doctor --interference -- bash -c 'export x=1; echo hi'
+	rows same 'block sizes' environment 'standard output'
+}
+
 test_each_disturbance_is_told() {
 	disturbed descriptor,signal,output
 	rows DIFFERS 'descriptor numbers' 'open at the end' signals 'standard output'
