@@ -179,7 +179,8 @@ test_changes_its_limits() {
 test_is_replaced_while_it_runs() {
 	# shellcheck disable=SC2016
 	expect_exit 0 -- perfgate run --metrics allocations,cpu_share --runs 1 --warmup 0 --save-baseline new.json -- sh -c '
-		cp "$0" prog; ./prog make 100 parse 1000 & sleep 0.1; cp "$1" next; mv next prog; wait' "$toil" "$PERFGATE_FIXTURES/heavy"
+		cp "$0" prog; cp "$1" next; ./prog make 100 parse 1000 &
+		until [ "$(readlink "/proc/$!/exe")" = "$PWD/prog" ]; do sleep 0.01; done; sleep 0.1; mv next prog; wait' "$toil" "$PERFGATE_FIXTURES/heavy"
 	expect_json new.json '[.benchmarks[0].functions[] | select(.module == "prog").function] | length > 0 and all(startswith("prog (replaced)+0x"))'
 }
 
