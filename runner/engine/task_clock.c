@@ -99,10 +99,18 @@ bool pg_task_family(pid_t tid, pid_t *ret_pid, pid_t *ret_ppid)
         return true;
 }
 
+/* The kernel adds up when the thread leaves the processor, which a sleep that is over at once does not bring about. */
 bool pg_task_clock_works(void)
 {
+        enum { TRIES = 20, SLEEP_NS = 100000 };
         pid_t tid = (pid_t)syscall(SYS_gettid);
-        nanosleep(&(struct timespec){ .tv_nsec = 1 }, NULL); // off the processor, so that the number is not 0
-        struct pg_task_time t;
-        return pg_task_clock_read(-1, getpid(), tid, &t) && (t.used_ns || t.waiting_ns);
+        for (int i = 0; i < TRIES; i++) {
+                struct pg_task_time t;
+                nanosleep(&(struct timespec){ .tv_nsec = SLEEP_NS }, NULL);
+                if (!pg_task_clock_read(-1, getpid(), tid, &t))
+                        return false;
+                if (t.used_ns || t.waiting_ns)
+                        return true;
+        }
+        return false;
 }
