@@ -27,7 +27,7 @@ static inline uint32_t live_level(void)
 extern struct pg_live_view live_views[PG_LIVE_LEVEL_MAX + 1] __attribute__((visibility("hidden")));
 
 /* Whether a block is in the sample. */
-static inline bool live_is_hit(uint64_t address, uint64_t bytes)
+static inline __attribute__((always_inline)) bool live_is_hit(uint64_t address, uint64_t bytes)
 {
         uint32_t level = live_level();
         return level == 0 || pg_live_view_hit(&live_views[level], address, bytes);

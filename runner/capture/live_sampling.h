@@ -110,15 +110,27 @@ static inline uint64_t pg_live_end(uint64_t address, uint64_t bytes)
         return (address + bytes + 15) & ~15ull;
 }
 
-/* Whether a block is in the sample of that level. */
-static inline bool pg_live_view_hit(const struct pg_live_view *v, uint64_t address, uint64_t bytes)
+/* Granules [from, to), in one window or across several. */
+static __attribute__((noinline, unused)) bool pg_live_view_hit_any(const struct pg_live_view *v,
+                                                                   uint64_t from, uint64_t to)
 {
-        uint64_t from = pg_live_start(address), to = pg_live_end(address, bytes);
-        uint64_t first = from >> v->bits, last = (to - 1) >> v->bits;
-        uint64_t mark = pg_live_view_mark(v, first);
-        if (__builtin_expect(first == last, 1))
+        uint64_t first = from >> v->bits, last = (to - 1) >> v->bits, mark = pg_live_view_mark(v, first);
+        if (first == last)
                 return mark >= from && mark < to;
         return last - first >= 2 || mark >= from || pg_live_view_mark(v, last) < to;
+}
+
+/* Whether a block is in the sample of that level. */
+static inline __attribute__((always_inline)) bool pg_live_view_hit(const struct pg_live_view *v,
+                                                                   uint64_t address, uint64_t bytes)
+{
+        uint64_t from = pg_live_start(address), to = pg_live_end(address, bytes);
+        uint64_t first = from >> v->bits;
+        if (__builtin_expect(first != (to - 1) >> v->bits || !v->marks, 0))
+                return pg_live_view_hit_any(v, from, to);
+        uint64_t mark =
+                (first << v->bits) + ((uint64_t)v->marks[first & v->window_mask] << PG_LIVE_GRANULE_BITS);
+        return mark - from < to - from;
 }
 
 static inline bool pg_live_is_hit(uint64_t address, uint64_t bytes, uint32_t level)
