@@ -9,6 +9,7 @@
 #include "runner/capture/decode.h"
 
 #include "runner/capture/decode_stacks.h"
+#include "runner/capture/printable.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,30 +39,6 @@ static uint32_t at_most(uint32_t n, uint32_t max)
 /* ---- text ------------------------------------------------------------------------------------------------
  */
 
-/* Length of the valid UTF-8 sequence at s (n bytes left), 0 when it is none or a control character. */
-static size_t printable_at(const unsigned char *s, size_t n)
-{
-        static const struct {
-                unsigned char mask, lead;
-                uint32_t least;
-        } forms[] = {
-                { 0x80, 0x00, 0x20 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 }
-        };
-        for (size_t length = 1; length <= 4; length++) {
-                if ((s[0] & forms[length - 1].mask) != forms[length - 1].lead)
-                        continue;
-                uint32_t c = s[0] & (unsigned char)~forms[length - 1].mask;
-                for (size_t i = 1; i < length; i++) {
-                        if (i >= n || (s[i] & 0xc0) != 0x80)
-                                return 0;
-                        c = c << 6 | (s[i] & 0x3f);
-                }
-                bool valid = c >= forms[length - 1].least && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
-                return valid && c != 0x7f ? length : 0;
-        }
-        return 0;
-}
-
 /* A copy of the text in field, cut at size, with '?' for each byte that is not text. */
 static const char *text(struct pg_reader *r, const char *field, size_t size)
 {
@@ -71,12 +48,7 @@ static const char *text(struct pg_reader *r, const char *field, size_t size)
                 r->no_memory = true;
                 return "";
         }
-        for (size_t i = 0; i < n;) {
-                size_t length = printable_at((unsigned char *)s + i, n - i);
-                if (length == 0)
-                        s[i] = '?';
-                i += length ? length : 1;
-        }
+        pg_make_printable(s, n);
         return s;
 }
 
