@@ -17,6 +17,7 @@
 #include "runner/agent/raw.h"
 #include "runner/agent/rules.h"
 
+bool count_samples_stacks;
 _Thread_local struct count_thread count_self = { .generation = COUNT_NO_GENERATION };
 
 enum {
@@ -140,6 +141,11 @@ PG_SLOW_PATH uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes, con
         return node;
 }
 
+PG_SLOW_PATH void count_allocation_late(void *p, uint64_t bytes, const uint64_t *frame)
+{
+        count_allocation(p, bytes, frame);
+}
+
 /* ---- cells -----------------------------------------------------------------------------------------------
  */
 
@@ -228,7 +234,7 @@ static void count_event(const struct event *e)
 static int64_t usable_size(void *p)
 {
         count_self.paused++;
-        int64_t n = (int64_t)real.usable_size(p);
+        int64_t n = (int64_t)real_usable_size(p);
         count_self.paused--;
         return n;
 }
@@ -243,8 +249,7 @@ PG_SLOW_PATH void count_block_without_cell(void *p, uint64_t bytes)
 PG_SLOW_PATH void count_leave_table_without_cell(void *p, int64_t bytes)
 {
         uint64_t address = (uint64_t)(uintptr_t)p;
-        if (counts_without_cell() && agent.live_blocks && !agent.borrowed &&
-            live_is_hit(address, (uint64_t)bytes))
+        if (counts_without_cell() && !agent.borrowed && live_is_hit(address, (uint64_t)bytes))
                 live_remove(address, (uint64_t)bytes);
 }
 
@@ -277,6 +282,8 @@ PG_SLOW_PATH void count_reallocation_without_cell(void *p, uint64_t bytes, int64
 static void prepare(void)
 {
         struct pg_cell *first = &agent.cells[1];
+        live_start();
+        count_samples_stacks = agent.header->stack_interval_bytes != 0;
         atomic_store_explicit(&first->flushed_bytes, PG_NOT_FLUSHED, memory_order_relaxed);
         atomic_store_explicit(&first->solo, 1, memory_order_relaxed);
         raw_call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0, 0, 0, 0);
@@ -286,10 +293,7 @@ static void prepare(void)
  * malloc_usable_size). Libc's needs none of it, and its heap stays untouched. */
 static void warm_up(void)
 {
-        struct dl_find_object libc, allocator;
-        if (_dl_find_object((void *)(uintptr_t)real.fork, &libc) != 0 ||
-            _dl_find_object((void *)(uintptr_t)real.malloc, &allocator) != 0 ||
-            libc.dlfo_link_map == allocator.dlfo_link_map)
+        if (real_is_libc())
                 return;
         uint32_t generation = count_pause();
         void *p = real.malloc(1);

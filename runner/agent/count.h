@@ -50,6 +50,7 @@ void count_freed_without_cell(int64_t bytes);
 void count_leave_table_without_cell(void *p, int64_t bytes);
 void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes);
 void count_flush(struct pg_cell *c, int64_t net);
+void count_allocation_late(void *p, uint64_t bytes, const uint64_t *frame);
 uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes, const uint64_t *frame);
 
 static inline struct pg_cell *count_cell(void)
@@ -86,46 +87,76 @@ static inline void count_fall(void)
                 atomic_store_explicit(&agent.slot->below, 1, memory_order_relaxed);
 }
 
-static inline void count_net(struct pg_cell *c, int64_t change)
+/* The cell's net changes; where it has company, returns true, and the change may have to be flushed. */
+static inline __attribute__((always_inline)) bool count_change(struct pg_cell *c, int64_t change,
+                                                               int64_t *ret_net)
 {
         int64_t net = atomic_load_explicit(&c->net_bytes, memory_order_relaxed) + change;
         atomic_store_explicit(&c->net_bytes, net, memory_order_relaxed);
         atomic_signal_fence(memory_order_seq_cst); // the other half is the membarrier in count_leave_solo()
-        if (pg_likely(atomic_load_explicit(&c->solo, memory_order_relaxed))) {
-                if (net > c->solo_peak_bytes) {
-                        c->solo_peak_bytes = net;
-                        count_new_peak();
-                } else if (change < 0) {
-                        count_fall();
-                }
-                return;
-        }
+        *ret_net = net;
+        return pg_unlikely(!atomic_load_explicit(&c->solo, memory_order_relaxed));
+}
+
+static inline void count_flush_beyond_slack(struct pg_cell *c, int64_t net)
+{
         uint64_t flushed = (uint64_t)atomic_load_explicit(&c->flushed_bytes, memory_order_relaxed);
         uint64_t slack = (uint64_t)c->slack_bytes;
         if (pg_unlikely((uint64_t)net - flushed + slack > 2 * slack))
                 count_flush(c, net);
 }
 
-/* The stack of the calling function gets the allocation; returns its node, 0 when it was left out by chance. */
-static inline uint32_t count_stack(struct pg_cell *c, uint64_t bytes, const uint64_t *frame)
+/* So many bytes more are live; fewer when a block became a smaller one, after count_leave_table(). Returns the first peak that a block born by it is part of:
+ * where several threads allocate, peaks are seen when a thread's slack is used up, and a block is part of the one that it
+ * brought about, or of the next one. */
+static inline __attribute__((always_inline)) uint32_t count_up(struct pg_cell *c, int64_t bytes)
 {
-        if (pg_unlikely(agent.header->stack_interval_bytes != 0))
+        int64_t net;
+        if (count_change(c, bytes, &net)) {
+                uint32_t before = count_peak();
+                count_flush_beyond_slack(c, net);
+                uint32_t peak = count_peak();
+                return peak + (peak == before);
+        }
+        if (pg_unlikely(net > c->solo_peak_bytes)) {
+                c->solo_peak_bytes = net;
+                count_new_peak();
+        }
+        return count_peak() + count_is_below();
+}
+
+static inline __attribute__((always_inline)) void count_down(struct pg_cell *c, int64_t bytes)
+{
+        int64_t net;
+        if (count_change(c, -bytes, &net))
+                count_flush_beyond_slack(c, net);
+        else
+                count_fall();
+}
+
+/* A block that was given out: bytes as asked for. Its node's counters have it. */
+static inline __attribute__((always_inline)) void count_block(struct pg_cell *c, void *p, uint64_t bytes,
+                                                              uint32_t node)
+{
+        c->allocations++;
+        c->allocated_bytes += bytes;
+        uint64_t usable_bytes = real_usable_size(p);
+        uint32_t peak = count_up(c, (int64_t)usable_bytes);
+        live_born(c, (uint64_t)(uintptr_t)p, usable_bytes, node, peak);
+}
+
+/* Not every allocation has a stack: pg_file_header.stack_interval_bytes. */
+extern bool count_samples_stacks __attribute__((visibility("hidden")));
+
+/* The stack of the calling function gets the allocation; returns its node, 0 when it was left out by chance. */
+static inline __attribute__((always_inline)) uint32_t count_stack(struct pg_cell *c, uint64_t bytes,
+                                                                  const uint64_t *frame)
+{
+        if (pg_unlikely(count_samples_stacks))
                 return count_sampled_stack(c, bytes, frame);
         uint32_t node = stack_here(frame);
         stack_count(node, 1, bytes);
         return node;
-}
-
-/* The block that came into being by the last count_net; before: count_peak() before that. Where several threads
- * allocate, peaks are seen when a thread's slack is used up: a block is part of the one that it brought about, or of
- * the next one. */
-static inline void count_born(struct pg_cell *c, void *p, uint64_t usable_bytes, uint32_t node,
-                              uint32_t before)
-{
-        uint32_t peak = count_peak();
-        bool solo = atomic_load_explicit(&c->solo, memory_order_relaxed);
-        uint32_t first = solo ? peak + count_is_below() : peak + (peak == before);
-        live_born(c, (uint64_t)(uintptr_t)p, usable_bytes, node, first);
 }
 
 /* A block that was given out: bytes as asked for, frame the one of the interposed function. */
@@ -133,17 +164,40 @@ static inline __attribute__((always_inline)) void count_allocation(void *p, uint
                                                                    const uint64_t *frame)
 {
         struct pg_cell *c = count_cell();
-        if (pg_unlikely(!c)) {
+        if (pg_unlikely(!c))
                 count_block_without_cell(p, bytes);
+        else
+                count_block(c, p, bytes, count_stack(c, bytes, frame));
+}
+
+/* The same for the functions that programs call most: the stack is looked up before the block is made, so that its
+ * node's memory is on its way while the allocator works. */
+struct count_ahead {
+        struct pg_cell *c;
+        uint32_t node;
+        uint32_t generation; // in which this is true; COUNT_NO_GENERATION: nothing is known yet
+};
+
+static inline __attribute__((always_inline)) struct count_ahead count_ahead(const uint64_t *frame)
+{
+        uint32_t g = atomic_load_explicit(&agent_generation, memory_order_relaxed);
+        if (pg_unlikely(count_self.generation != g || count_samples_stacks))
+                return (struct count_ahead){ .generation = COUNT_NO_GENERATION };
+        struct count_ahead a = { count_self.cell, stack_here(frame), g };
+        __builtin_prefetch(&agent.nodes[a.node], 1);
+        return a;
+}
+
+static inline __attribute__((always_inline)) void count_announced(struct count_ahead a, void *p,
+                                                                  uint64_t bytes, const uint64_t *frame)
+{
+        // a signal handler may have forked meanwhile
+        if (pg_unlikely(a.generation != atomic_load_explicit(&agent_generation, memory_order_relaxed))) {
+                count_allocation_late(p, bytes, frame);
                 return;
         }
-        c->allocations++;
-        c->allocated_bytes += bytes;
-        uint32_t node = count_stack(c, bytes, frame);
-        uint64_t usable_bytes = real.usable_size(p);
-        uint32_t before = count_peak();
-        count_net(c, (int64_t)usable_bytes);
-        count_born(c, p, usable_bytes, node, before);
+        stack_count(a.node, 1, bytes);
+        count_block(a.c, p, bytes, a.node);
 }
 
 /* A block of the allocator that is about to be freed; p is not NULL. */
@@ -154,10 +208,10 @@ static inline __attribute__((always_inline)) void count_free(void *p)
                 count_free_without_cell(p);
                 return;
         }
-        uint64_t bytes = real.usable_size(p);
+        uint64_t bytes = real_usable_size(p);
         c->frees++;
         live_dies(c, (uint64_t)(uintptr_t)p, bytes);
-        count_net(c, -(int64_t)bytes);
+        count_down(c, (int64_t)bytes);
 }
 
 /* What this thread has counted so far: unchanged over a call of a real function when that reached none of
@@ -218,7 +272,7 @@ static inline void count_freed(int64_t bytes)
                 return;
         }
         c->frees++;
-        count_net(c, -bytes);
+        count_down(c, bytes);
 }
 
 /* What this thread allocates in between is ours and does not count. */

@@ -9,11 +9,13 @@
 #define PG_AGENT_GLIBC_H
 
 #include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <stdbool.h>
 
 #pragma weak _dl_find_object
 #pragma weak dlvsym
 #pragma weak __register_atfork
+#pragma weak gnu_get_libc_version
 
 extern void *__dso_handle;
 int __register_atfork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void), void *library);

@@ -26,19 +26,19 @@ PG_PUBLIC void free_aligned_sized(void *p, size_t alignment, size_t n);
 
 PG_PUBLIC void *malloc(size_t n)
 {
-        stack_expect(FRAME);
+        struct count_ahead ahead = count_ahead(FRAME);
         void *p = real.malloc(n);
         if (pg_likely(p))
-                count_allocation(p, n, FRAME);
+                count_announced(ahead, p, n, FRAME);
         return p;
 }
 
 PG_PUBLIC void *calloc(size_t n, size_t size)
 {
-        stack_expect(FRAME);
+        struct count_ahead ahead = count_ahead(FRAME);
         void *p = real.calloc(n, size);
         if (pg_likely(p))
-                count_allocation(p, n * size, FRAME);
+                count_announced(ahead, p, n * size, FRAME);
         return p;
 }
 
@@ -75,16 +75,15 @@ static inline __attribute__((always_inline)) void count_reallocation(void *q, si
         }
         c->frees++;
         if (!q) {
-                count_net(c, -old_bytes);
+                count_down(c, old_bytes);
                 return;
         }
         c->allocations++;
         c->allocated_bytes += n;
         uint32_t node = count_stack(c, n, frame);
-        uint64_t new_bytes = real.usable_size(q);
-        uint32_t before = count_peak();
-        count_net(c, (int64_t)new_bytes - old_bytes);
-        count_born(c, q, new_bytes, node, before);
+        uint64_t new_bytes = real_usable_size(q);
+        uint32_t peak = count_up(c, (int64_t)new_bytes - old_bytes);
+        live_born(c, (uint64_t)(uintptr_t)q, new_bytes, node, peak);
 }
 
 /* realloc failed and the block lives on; whose it was is not known any more. */
@@ -92,7 +91,7 @@ static void return_to_table(void *p, int64_t bytes)
 {
         struct pg_cell *c = count_cell();
         if (c)
-                count_born(c, p, (uint64_t)bytes, PG_NODE_OTHER, count_peak());
+                live_born(c, (uint64_t)(uintptr_t)p, (uint64_t)bytes, PG_NODE_OTHER, count_up(c, 0));
 }
 
 static inline __attribute__((always_inline)) void *reallocate(void *p, size_t n, const uint64_t *frame)
@@ -105,8 +104,7 @@ static inline __attribute__((always_inline)) void *reallocate(void *p, size_t n,
                         count_allocation(q, n, frame);
                 return q;
         }
-        int64_t old_bytes = (int64_t)real.usable_size(p);
-        stack_expect(frame);
+        int64_t old_bytes = (int64_t)real_usable_size(p);
         count_leave_table(p, old_bytes);
         void *q = real.realloc(p, n);
         if (pg_likely(q || n == 0)) // realloc(p, 0) that returns NULL has freed p

@@ -141,10 +141,10 @@ static inline __attribute__((always_inline)) void *plain_new(size_t n, const uin
 {
         if (!is_plain())
                 return NULL;
-        stack_expect(frame);
+        struct count_ahead ahead = count_ahead(frame);
         void *p = real.malloc(n ? n : 1);
         if (pg_likely(p))
-                count_allocation(p, n, frame);
+                count_announced(ahead, p, n, frame);
         return p;
 }
 
@@ -238,7 +238,7 @@ static inline bool plain_delete(void *p)
                         free(p);                                                                             \
                         break;                                                                               \
                 }                                                                                            \
-                int64_t bytes_ = (int64_t)real.usable_size(p);                                               \
+                int64_t bytes_ = (int64_t)real_usable_size(p);                                               \
                 count_leave_table(p, bytes_);                                                                \
                 uint64_t frees_ = count_frees();                                                             \
                 real_(__VA_ARGS__);                                                                          \

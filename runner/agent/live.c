@@ -30,6 +30,21 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
                 atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
+/* ---- which blocks are in the sample ---- */
+
+_Atomic uint32_t live_shift = LIVE_OFF;
+
+void live_start(void)
+{
+        uint32_t shift = agent.live_blocks ? pg_live_shift(0) : LIVE_OFF;
+        atomic_store_explicit(&live_shift, shift, memory_order_relaxed);
+}
+
+static uint32_t level_now(void)
+{
+        return atomic_load_explicit(&agent.slot->live_level, memory_order_acquire);
+}
+
 /* ---- what was live at the peak ---- */
 
 static void start_peak(struct pg_node_peak *n, uint32_t peak)
@@ -43,13 +58,13 @@ static void start_peak(struct pg_node_peak *n, uint32_t peak)
 }
 
 /* A block of the sample is freed. */
-static void leave_peak(uint32_t node, uint32_t first_peak, uint64_t address, uint64_t bytes)
+static void leave_peak(uint32_t node, uint32_t first_peak, uint64_t bytes)
 {
-        uint32_t peak = atomic_load_explicit(&agent.slot->peak, memory_order_relaxed);
-        if (first_peak > peak)
+        if (!live_was_at_peak(first_peak))
                 return;
+        uint32_t peak = atomic_load_explicit(&agent.slot->peak, memory_order_relaxed);
         struct pg_node_peak *n = &agent.peaks[node];
-        double p = pg_live_probability(address, bytes, live_level());
+        double p = pg_live_probability(bytes, level_now());
         start_peak(n, peak);
         add(&n->bytes, (uint64_t)((double)bytes / p + 0.5));
         add(&n->blocks_256ths, (uint64_t)(256 / p + 0.5));
@@ -138,49 +153,29 @@ static inline bool is_full(void)
 }
 
 /* Blocks that are not in the sample any more. */
-static void take_out_others(const struct pg_live_view *v)
+static void take_out_others(uint32_t level)
 {
         for (size_t i = 0, n = ((size_t)agent.live_mask + 1) * PG_LIVE_BUCKET; i < n; i++) {
                 struct pg_live_block *b = &agent.live_blocks[i];
                 uint64_t address = atomic_load_explicit(&b->address, memory_order_acquire);
                 uint64_t bytes = atomic_load_explicit(&b->bytes, memory_order_relaxed);
-                if (address && address != PG_LIVE_CLAIMED && !pg_live_view_hit(v, address, bytes))
+                if (address && address != PG_LIVE_CLAIMED && !pg_live_is_hit(address, bytes, level))
                         take_out(b, address);
         }
-}
-
-struct pg_live_view live_views[PG_LIVE_LEVEL_MAX + 1];
-
-enum {
-        MARKED_LEVELS = 9
-}; // levels below it have their marks in a table: a granule's number fits into 16 bits
-
-/* All levels' tables, the lowest first: each has a quarter of the one before. */
-static uint16_t marks[(1 << (PG_LIVE_PERIOD_BITS - PG_LIVE_GRANULE_BITS - PG_LIVE_STEP_BITS)) * 4 / 3 + 1];
-
-/* Threads that do it at once write the same. */
-static void prepare(uint32_t level)
-{
-        uint16_t *table = marks;
-        for (uint32_t below = 1; below < level && level < MARKED_LEVELS; below++)
-                table += pg_live_windows(below);
-        for (uint64_t window = 0; level < MARKED_LEVELS && window < pg_live_windows(level); window++)
-                table[window] = (uint16_t)(pg_live_mark(window, level) >> PG_LIVE_GRANULE_BITS);
-        live_views[level] = pg_live_view(level, level < MARKED_LEVELS ? table : NULL);
 }
 
 /* One level up. O(table), which then takes some three quarters of a table of new blocks to fill again. */
 static void raise_level(void)
 {
-        uint32_t level = live_level();
+        uint32_t level = level_now();
         if (level == PG_LIVE_LEVEL_MAX)
                 return;
-        prepare(level + 1);
         if (!atomic_compare_exchange_strong_explicit(&agent.slot->live_level, &level, level + 1,
                                                      memory_order_acq_rel, memory_order_relaxed))
                 return;
         atomic_store_explicit(&agent.slot->live_sweeping, 1, memory_order_relaxed);
-        take_out_others(&live_views[level + 1]);
+        atomic_store_explicit(&live_shift, pg_live_shift(level + 1), memory_order_relaxed);
+        take_out_others(level + 1);
         atomic_store_explicit(&agent.slot->live_sweeping, 0, memory_order_relaxed);
 }
 
@@ -201,8 +196,8 @@ static struct pg_live_block *insert(const struct pg_cell *c, uint64_t address)
 {
         if (is_full())
                 raise_level();
-        uint32_t level = live_level();
-        if (!live_is_hit(address, c->last_bytes))
+        uint32_t level = level_now();
+        if (!pg_live_is_hit(address, c->last_bytes, level))
                 return NULL;
         struct pg_live_block *b = claim(address);
         if (!b) {
@@ -216,7 +211,7 @@ static struct pg_live_block *insert(const struct pg_cell *c, uint64_t address)
         count_blocks(1);
         if (!is_alone()) // the block is to be seen before the level is looked at
                 atomic_thread_fence(memory_order_seq_cst);
-        if (__builtin_expect(live_level() != level, 0) && !live_is_hit(address, c->last_bytes))
+        if (__builtin_expect(level_now() != level, 0) && !pg_live_is_hit(address, c->last_bytes, level_now()))
                 take_out(b, address);
         return b;
 }
@@ -231,11 +226,9 @@ PG_SLOW_PATH void live_settle(struct pg_cell *c)
                 take_out(b, address);
 }
 
-PG_SLOW_PATH void live_forget_newest(struct pg_cell *c)
+PG_SLOW_PATH void live_newest_was_at_peak(const struct pg_cell *c)
 {
-        leave_peak(c->last_node, c->last_peak, atomic_load_explicit(&c->last_address, memory_order_relaxed),
-                   c->last_bytes);
-        atomic_store_explicit(&c->pending, 0, memory_order_relaxed);
+        leave_peak(c->last_node, c->last_peak, c->last_bytes);
 }
 
 /* Freed while it is that thread's newest, which is not in the table, or not known to be. False: it got there. */
@@ -245,7 +238,7 @@ static bool take_from(struct pg_cell *c, uint64_t address)
         uint64_t bytes = c->last_bytes;
         if (!change_pending(c, address, 0) && !change_pending(c, address | PG_MOVING, 0))
                 return false;
-        leave_peak(node, peak, address, bytes);
+        leave_peak(node, peak, bytes);
         return true;
 }
 
@@ -271,7 +264,7 @@ static bool remove_from_table(uint64_t address, uint64_t bytes)
         uint32_t node = atomic_load_explicit(&b->node, memory_order_relaxed);
         uint32_t peak = atomic_load_explicit(&b->peak, memory_order_relaxed);
         if (take_out(b, address))
-                leave_peak(node, peak, address, bytes);
+                leave_peak(node, peak, bytes);
         return true;
 }
 

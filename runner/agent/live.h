@@ -13,24 +13,23 @@
 
 /* The newest block of the cell goes into the table. */
 void live_settle(struct pg_cell *c);
-/* The newest block of the cell is freed at once; it was pending. */
-void live_forget_newest(struct pg_cell *c);
+/* The newest block of the cell is freed at once, while it is pending, and was part of the last peak. */
+void live_newest_was_at_peak(const struct pg_cell *c);
 /* A block of the sample is freed. */
 void live_remove(uint64_t address, uint64_t bytes);
 
-static inline uint32_t live_level(void)
-{
-        return atomic_load_explicit(&agent.slot->live_level, memory_order_relaxed);
-}
+/* pg_live_shift of the slot's level, or for a moment of a lower one; LIVE_OFF when live bytes are not attributed. */
+enum { LIVE_OFF = 64 };
+extern _Atomic uint32_t live_shift __attribute__((visibility("hidden")));
 
-/* By level, each prepared before it comes up; level 0 has none. */
-extern struct pg_live_view live_views[PG_LIVE_LEVEL_MAX + 1] __attribute__((visibility("hidden")));
+/* After the slot was mapped: its level is 0. */
+void live_start(void);
 
-/* Whether a block is in the sample. */
+/* Whether a block is in the sample, to which none is added by a raised level. */
 static inline __attribute__((always_inline)) bool live_is_hit(uint64_t address, uint64_t bytes)
 {
-        uint32_t level = live_level();
-        return level == 0 || pg_live_view_hit(&live_views[level], address, bytes);
+        uint32_t shift = atomic_load_explicit(&live_shift, memory_order_relaxed);
+        return shift != LIVE_OFF && pg_live_passes(address, bytes, shift);
 }
 
 static inline struct pg_live_block *live_bucket(uint64_t address, uint32_t which)
@@ -38,20 +37,26 @@ static inline struct pg_live_block *live_bucket(uint64_t address, uint32_t which
         return &agent.live_blocks[pg_live_bucket(address, agent.live_mask + 1, which) * PG_LIVE_BUCKET];
 }
 
+static inline bool live_was_at_peak(uint32_t first_peak)
+{
+        return first_peak <= atomic_load_explicit(&agent.slot->peak, memory_order_relaxed);
+}
+
 static inline bool live_is_pending(const struct pg_cell *c)
 {
         return atomic_load_explicit(&c->pending, memory_order_relaxed) != 0;
 }
 
-/* A block was given out. peak: the first peak that it is part of. */
-static inline void live_born(struct pg_cell *c, uint64_t address, uint64_t bytes, uint32_t node,
-                             uint32_t peak)
+/* A block was given out; when it is in the sample it goes into the table with the thread's next event, unless that frees
+ * it. peak: the first one that it is part of. */
+static inline __attribute__((always_inline)) void live_born(struct pg_cell *c, uint64_t address,
+                                                            uint64_t bytes, uint32_t node, uint32_t peak)
 {
         if (__builtin_expect(live_is_pending(c), 0))
                 live_settle(c);
         c->last_node = node;
         atomic_store_explicit(&c->last_address, address, memory_order_relaxed);
-        if (!agent.live_blocks || !live_is_hit(address, bytes))
+        if (!live_is_hit(address, bytes))
                 return;
         c->last_bytes = bytes;
         c->last_peak = peak;
@@ -60,29 +65,33 @@ static inline void live_born(struct pg_cell *c, uint64_t address, uint64_t bytes
 }
 
 /* The newest block is freed as the thread's next event. */
-static inline void live_dies_young(struct pg_cell *c, uint64_t address, uint64_t bytes)
+static inline __attribute__((always_inline)) void live_dies_young(struct pg_cell *c, uint64_t address,
+                                                                  uint64_t bytes)
 {
         _Atomic uint32_t *t = &agent.nodes[c->last_node].temporary;
         atomic_store_explicit(t, atomic_load_explicit(t, memory_order_relaxed) + 1, memory_order_relaxed);
-        if (live_is_pending(c))
-                live_forget_newest(c);
-        else if (agent.live_blocks && live_is_hit(address, bytes))
-                live_remove(address, bytes);
-        atomic_store_explicit(&c->last_address, 0, memory_order_relaxed);
+        if (live_is_pending(c)) {
+                if (__builtin_expect(live_was_at_peak(c->last_peak), 0))
+                        live_newest_was_at_peak(c);
+                atomic_store_explicit(&c->pending, 0, memory_order_relaxed);
+        } else if (!atomic_load_explicit(&c->solo, memory_order_relaxed) && live_is_hit(address, bytes)) {
+                live_remove(address, bytes); // another thread freed it and got the address anew
+        }
 }
 
 /* A block is about to be freed. */
-static inline void live_dies(struct pg_cell *c, uint64_t address, uint64_t bytes)
+static inline __attribute__((always_inline)) void live_dies(struct pg_cell *c, uint64_t address,
+                                                            uint64_t bytes)
 {
         if (atomic_load_explicit(&c->last_address, memory_order_relaxed) == address) {
                 live_dies_young(c, address, bytes);
-                return;
+        } else {
+                if (__builtin_expect(live_is_pending(c), 0))
+                        live_settle(c);
+                if (live_is_hit(address, bytes))
+                        live_remove(address, bytes);
         }
-        if (__builtin_expect(live_is_pending(c), 0))
-                live_settle(c);
         atomic_store_explicit(&c->last_address, 0, memory_order_relaxed);
-        if (agent.live_blocks && live_is_hit(address, bytes))
-                live_remove(address, bytes);
 }
 
 #endif

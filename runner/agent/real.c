@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "runner/agent/glibc.h"
+
 alignas(16) unsigned char real_early[REAL_EARLY_BYTES];
 static size_t early_used;
 static volatile bool resolving; // volatile: dlsym is declared to call nothing of ours, and does
@@ -164,6 +166,33 @@ static bool wants_sized_frees(void)
         return agent_mode == PG_MODE_COUNT;
 }
 
+static bool are_in_one_file(void *f, void *g)
+{
+        struct dl_find_object a, b;
+        return f && g && _dl_find_object(f, &a) == 0 && _dl_find_object(g, &b) == 0 &&
+               a.dlfo_link_map == b.dlfo_link_map;
+}
+
+bool real_is_libc(void)
+{
+        return is_glibc() && are_in_one_file((void *)(uintptr_t)real.fork, (void *)(uintptr_t)real.malloc) &&
+               are_in_one_file((void *)(uintptr_t)real.fork, (void *)(uintptr_t)real.usable_size);
+}
+
+bool real_has_headers;
+
+/* Releases whose malloc.c was read for it; others are asked block by block. */
+static bool has_headers(void)
+{
+        enum { FIRST = 26, LAST = 42 };
+        unsigned minor = 0;
+        if (!real_is_libc())
+                return false;
+        for (const char *v = gnu_get_libc_version() + 2; *v >= '0' && *v <= '9'; v++)
+                minor = 10 * minor + (unsigned)(*v - '0');
+        return minor >= FIRST && minor <= LAST;
+}
+
 void real_resolve(void)
 {
         if (resolving || real.malloc != first_malloc)
@@ -178,6 +207,7 @@ void real_resolve(void)
                         memcpy((char *)&found + symbols[i].offset, &f, sizeof(f));
         }
         real = found;
+        real_has_headers = has_headers();
         resolving = false;
         errno = saved;
 }

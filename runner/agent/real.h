@@ -48,6 +48,27 @@ struct agent_real {
 };
 extern struct agent_real real __attribute__((visibility("hidden")));
 
+/*
+ * The allocator is glibc's, and of a version whose blocks are known to carry their size in the word before them: bytes
+ * of the whole chunk, flags in the lower three bits. The chunk's header is 16 bytes in a mapping of its own
+ * (IS_MMAPPED, flag 2), else 8, because the first word is lent to the block before (glibc, malloc/malloc.c, "Chunk
+ * details" and musable).
+ */
+extern bool real_has_headers __attribute__((visibility("hidden")));
+
+/* What malloc_usable_size says of a block of the allocator. That also reads the next chunk's header, which is often not
+ * in the cache. */
+static inline size_t real_usable_size(void *p)
+{
+        if (pg_unlikely(!real_has_headers))
+                return real.usable_size(p);
+        size_t size = ((const size_t *)p)[-1];
+        return (size & ~(size_t)7) - 8 - ((size & 2) << 2);
+}
+
+/* The allocator behind ours is libc's own. */
+bool real_is_libc(void);
+
 /* Finds all that this library needs; done by the constructor or by the first call of any. */
 void real_resolve(void);
 

@@ -179,7 +179,7 @@ static void add_live(struct stacks *s, uint64_t address, uint64_t bytes, uint32_
         }
         if (bytes == 0 || !pg_live_is_hit(address, bytes, s->level))
                 return;
-        double p = pg_live_probability(address, bytes, s->level) / blocks_for_one(s, (double)bytes);
+        double p = pg_live_probability(bytes, s->level) / blocks_for_one(s, (double)bytes);
         uint64_t weighted = (uint64_t)((double)bytes / p + 0.5), blocks = (uint64_t)(1 / p + 0.5);
         struct pg_captured_node *n = &s->p->nodes[s->merged[node]];
         n->live_bytes += weighted;

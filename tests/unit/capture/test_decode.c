@@ -204,11 +204,11 @@ static void live_bytes_are_known_by_stack(void **state)
         assert_int_equal(p->quality.live_interval_bytes, 0);
 }
 
-/* A block of a quarter of its window stands for four of its size. */
+/* A block of a quarter of the interval stands for four of its size. */
 static void sampled_blocks_stand_for_others(void **state)
 {
         struct built *b = *state;
-        b->slot->live_level = 3; // windows of 1024 bytes
+        b->slot->live_level = 3; // 1024 bytes
         size_t hits = 0;
         for (uint64_t i = 0; i < 16; i++) {
                 uint64_t address = 0x100000 + 256 * i;
@@ -216,9 +216,9 @@ static void sampled_blocks_stand_for_others(void **state)
                 hits += pg_live_is_hit(address, 256, 3);
         }
         const struct pg_captured_process *p = &decode(b, CAPTURE_BYTES)->processes[0];
-        assert_int_equal(hits, 4); // one in each window
-        assert_int_equal(node_at(p, 0x200)->live_bytes, 4096);
-        assert_int_equal(node_at(p, 0x200)->live_blocks, 16);
+        assert_in_range(hits, 3, 5); // a quarter of them, evenly spread
+        assert_int_equal(node_at(p, 0x200)->live_bytes, 1024 * hits);
+        assert_int_equal(node_at(p, 0x200)->live_blocks, 4 * hits);
         assert_int_equal(p->quality.live_interval_bytes, 1024);
 }
 

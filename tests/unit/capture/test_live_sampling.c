@@ -29,7 +29,7 @@ static struct sums estimate(uint64_t address, uint32_t level)
         state = address + level;
         for (int i = 0; i < BLOCKS; i++) {
                 uint64_t n = draw_bytes();
-                double p = pg_live_probability(address, n, level);
+                double p = pg_live_probability(n, level);
                 assert_true(p > 0 && p <= 1);
                 s.true_bytes += (double)n;
                 s.variance_bytes2 += (double)n * (double)n * (1 - p) / p;
@@ -65,7 +65,7 @@ static void blocks_of_eight_bytes_are_estimated_as_well(void **unused)
                 double bytes = 0, variance_bytes2 = 0;
                 for (uint64_t i = 0; i < BLOCKS; i++) {
                         const uint64_t address = 0x7f0012340000 + 8 * i;
-                        double p = pg_live_probability(address, 8, level);
+                        double p = pg_live_probability(8, level);
                         bytes += pg_live_is_hit(address, 8, level) ? 8 / p : 0;
                         variance_bytes2 += 2 * 64 * (1 - p) / p;
                 }
@@ -87,18 +87,18 @@ static void a_higher_level_only_takes_blocks_out(void **unused)
         }
 }
 
-/* A window has one mark, and a block of a whole window is always in the sample. */
-static void every_window_has_one_mark(void **unused)
+/* Level 0 has all blocks, and every level those that are as large as its interval. */
+static void large_blocks_are_always_in_the_sample(void **unused)
 {
         (void)unused;
-        for (uint32_t level = 1; level < 5; level++)
-                for (uint64_t window = 0x5555555; window < 0x5555555 + 500; window++) {
-                        uint32_t bits = pg_live_window_bits(level), marks = 0;
-                        for (uint64_t at = window << bits; at < (window + 1) << bits; at += 16)
-                                marks += pg_live_is_hit(at, 16, level);
-                        assert_int_equal(marks, 1);
-                        assert_true(pg_live_is_hit(window << bits, 1ull << bits, level));
+        for (uint32_t level = 0; level <= PG_LIVE_LEVEL_MAX; level++) {
+                uint64_t n = level ? pg_live_interval(level) : 1;
+                assert_true(pg_live_probability(n, level) >= 1);
+                for (uint64_t address = 0x55555555a2a0; address < 0x55555555a2a0 + 16 * 5000; address += 16) {
+                        assert_true(pg_live_is_hit(address, n, level));
+                        assert_true(pg_live_is_hit(address, UINT64_MAX / 2, level));
                 }
+        }
 }
 
 int main(void)
@@ -107,7 +107,7 @@ int main(void)
                 cmocka_unit_test(sums_over_the_sample_are_the_truth),
                 cmocka_unit_test(blocks_of_eight_bytes_are_estimated_as_well),
                 cmocka_unit_test(a_higher_level_only_takes_blocks_out),
-                cmocka_unit_test(every_window_has_one_mark),
+                cmocka_unit_test(large_blocks_are_always_in_the_sample),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
