@@ -35,6 +35,8 @@ struct stack_store {
         uint32_t turned_away;    // walks that came in the middle of the one under way
         const uint64_t *walking; // frame of the walk under way; NULL: none
         uint32_t depth;
+        uint32_t stamp; // of valid entries in memo
+        struct memo_entry memo[1 << MEMO_BITS];
         struct stack_frame frames[PG_STACK_MAX];
         struct stack_word words[WORDS_MAX];
         struct fresh_frame fresh[PG_STACK_MAX];
@@ -77,6 +79,7 @@ static struct stack_store *store_of(size_t cell)
                 if (!s)
                         return NULL;
                 s->kept.words = s->words;
+                s->kept.memo = s->memo;
                 s->epoch = agent.epoch;
                 atomic_store_explicit(&stores[cell], s, memory_order_release);
         }
@@ -97,6 +100,7 @@ void stack_adopt(const struct pg_cell *c)
                 return;
         s->walking = NULL; // its last thread may have ended in the middle
         keep_nothing(s);
+        s->stamp++;
         bounds_start(&s->bounds);
         s->kept.until_verify = agent.header->verify_every;
 }
@@ -489,7 +493,70 @@ static void verify_walked(struct stack_store *s, const uint64_t *frame, uint32_t
                 stack_verify_regs(s, &regs, node);
 }
 
-static uint32_t walk_from(struct stack_store *s, const uint64_t *frame, uint32_t root)
+/* ---- walks that were made before ---- */
+
+/* In its upper bits what no address has: entries of other stamps are not found. */
+static inline uint64_t memo_key(const struct stack_store *s, uint64_t pc)
+{
+        return pc ^ (uint64_t)s->stamp << 48;
+}
+
+static inline bool memo_holds(const struct stack_store *s, const struct memo_entry *e, const uint64_t *frame)
+{
+        const struct stack_frame *b = &s->frames[e->base - 1];
+        if (e->key != memo_key(s, frame[1]) || e->sp != (uint64_t)(uintptr_t)(frame + 2) ||
+            e->base > s->depth || b->node != e->base_node || b->sp != e->sp + e->base_above ||
+            (e->uses_bp && e->bp != frame[0]) || (b->uses_bp && b->bp != e->base_bp))
+                return false;
+        __builtin_prefetch(&agent.nodes[e->node], 1);
+        return stack_words_hold(e->words, e->n_words) && stack_words_hold(s->words, b->words);
+}
+
+/* The caller's frame becomes the innermost kept one; those between it and the base are not told apart. */
+static inline void memo_take(struct stack_store *s, const struct memo_entry *e, uint64_t pc)
+{
+        uint32_t n_words = s->frames[e->base - 1].words;
+        for (uint32_t i = 0; i < e->n_words; i++)
+                s->words[n_words + i] = e->words[i];
+        n_words += e->n_words;
+        s->depth = e->base + 1u;
+        s->frames[e->base] = (struct stack_frame){
+                .pc = pc,
+                .sp = e->sp,
+                .bp = e->bp,
+                .node = e->node,
+                .words = n_words,
+                .hash = e->hash,
+                .uses_bp = e->uses_bp,
+        };
+        s->kept.top = &s->frames[e->base];
+}
+
+/* The walk that was just kept: from its innermost frame to the base-th one. */
+static inline void memo_put(struct stack_store *s, uint32_t base)
+{
+        const struct stack_frame *top = &s->frames[s->depth - 1], *b = &s->frames[base - 1];
+        uint32_t n = top->words - b->words;
+        if (n > MEMO_WORDS || top->pc == 0 || b->sp - top->sp > UINT32_MAX)
+                return;
+        struct memo_entry *e = memo_at(s->memo, top->pc, top->sp);
+        e->key = memo_key(s, top->pc);
+        e->sp = top->sp;
+        e->bp = top->bp;
+        e->base_above = (uint32_t)(b->sp - top->sp);
+        e->base_bp = b->bp;
+        e->node = top->node;
+        e->hash = top->hash;
+        e->base_node = b->node;
+        e->base = (uint16_t)base;
+        e->n_words = (uint8_t)n;
+        e->uses_bp = (uint8_t)top->uses_bp;
+        for (uint32_t i = 0; i < n; i++)
+                e->words[i] = s->words[b->words + i];
+}
+
+static __attribute__((noinline)) uint32_t walk_from(struct stack_store *s, const uint64_t *frame,
+                                                    uint32_t root)
 {
         const uint64_t sp = (uint64_t)(uintptr_t)(frame + 2);
         struct search w;
@@ -504,8 +571,40 @@ static uint32_t walk_from(struct stack_store *s, const uint64_t *frame, uint32_t
         if (__builtin_expect(!walk_is_mine(s, frame), 0))
                 return PG_NODE_OTHER;
         uint32_t met_at = w.kept, node = keep(&w, root);
+        if (met_at && s->depth > met_at && s->kept.top != &no_frame)
+                memo_put(s, met_at);
         if (__builtin_expect(s->kept.until_verify != 0, 0) && met_at)
                 verify_walked(s, frame, node);
+        return node;
+}
+
+static __attribute__((noinline)) void verify_memo(struct stack_store *s, const uint64_t *frame, uint32_t node)
+{
+        verify_walked(s, frame, node);
+}
+
+/* 0: no such walk is known. */
+static inline uint32_t walk_again(struct stack_store *s, const uint64_t *frame)
+{
+        const struct memo_entry *e = memo_at(s->memo, frame[1], (uint64_t)(uintptr_t)(frame + 2));
+        if (!memo_holds(s, e, frame))
+                return 0;
+        uint32_t node = e->node;
+        memo_take(s, e, frame[1]);
+        if (__builtin_expect(s->kept.until_verify != 0, 0))
+                verify_memo(s, frame, node);
+        return node;
+}
+
+PG_SLOW_PATH uint32_t stack_find(const uint64_t *frame)
+{
+        struct stack_store *s = self_store();
+        if (!s || !walk_begin(s, frame))
+                return note_other(PG_NODE_OTHER);
+        uint32_t node = walk_again(s, frame);
+        if (__builtin_expect(node == 0, 0))
+                node = note_other(walk_from(s, frame, PG_NODE_ROOT));
+        walk_end(s, frame);
         return node;
 }
 

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "runner/agent/attach.h"
+#include "runner/agent/memo.h"
 #include "runner/agent/rules.h"
 #include "runner/unwind/step.h"
 
@@ -27,16 +28,13 @@ struct stack_frame {
         uint32_t uses_bp; // 1: some rule from here outwards depends on bp; 0: any bp gives the same frames
 };
 
-struct stack_word {
-        uint64_t address, value;
-};
-
 /* A thread's kept stack; the rest of its memory is stack.c's. Frames and words are in order from the outermost
  * inwards. */
 struct stack_kept {
         const struct stack_frame
                 *top; // innermost; a frame that equals none when nothing may be reused unseen
         struct stack_word *words;
+        struct memo_entry *memo;
         uint32_t until_verify;
 };
 
@@ -46,12 +44,7 @@ extern _Thread_local struct stack_kept *stack_self
 
 /* The calling thread works with this cell from now on (NULL: none): finds its memory and trusts no kept frame. */
 void stack_adopt(const struct pg_cell *c);
-/* Before the real function runs: what the walk will need first is fetched meanwhile. */
-static inline void stack_expect(const uint64_t *frame)
-{
-        __builtin_prefetch((const void *)&rules_short[rules_index(frame[1] - 1)]);
-}
-
+uint32_t stack_find(const uint64_t *frame);
 /* The slow path: walks as far as needed. */
 uint32_t stack_walk(const uint64_t *frame, uint32_t root);
 /* Where a signal interrupted the thread; all: its registers in ucontext order. Never reuses. For a signal handler
@@ -60,15 +53,23 @@ uint32_t stack_of_context(const uint64_t *all);
 /* A full walk beside a stack that was reused; counts a difference. */
 void stack_verify(const uint64_t *frame, uint32_t node);
 
-/* The words hold what they held. Reads only words of the stack that the thread stands on. */
+static inline bool stack_word_holds(const struct stack_word *w)
+{
+        return __builtin_expect(*(const volatile uint64_t *)(uintptr_t)w->address == w->value, 1);
+}
+
+/* The words hold what they held. Reads only words of the stack that the thread stands on. O(n), and nearly all of what
+ * a known stack costs. */
 static inline bool stack_words_hold(const struct stack_word *words, uint32_t n)
 {
         const struct stack_word *w = words + n;
-        while (w != words) {
-                w--;
-                if (__builtin_expect(*(const volatile uint64_t *)(uintptr_t)w->address != w->value, 0))
+        for (; n & 3; n--)
+                if (!stack_word_holds(--w))
                         return false;
-        }
+        for (; w != words; w -= 4)
+                if (!stack_word_holds(w - 1) || !stack_word_holds(w - 2) || !stack_word_holds(w - 3) ||
+                    !stack_word_holds(w - 4))
+                        return false;
         return true;
 }
 
@@ -86,7 +87,7 @@ static inline uint32_t stack_here(const uint64_t *frame)
                                      (f->uses_bp && f->bp != frame[0]),
                              0) ||
             !stack_words_hold(k->words, f->words))
-                return stack_walk(frame, PG_NODE_ROOT);
+                return stack_find(frame);
         uint32_t node = f->node;
         if (__builtin_expect(k->until_verify != 0, 0) && --k->until_verify == 0)
                 stack_verify(frame, node);
