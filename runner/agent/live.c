@@ -181,22 +181,21 @@ static void raise_level(void)
 
 /* ---- the newest block of a thread, before it is in the table ---- */
 
-/* False: somebody else was faster. */
-static bool change_pending(struct pg_cell *c, uint64_t from, uint64_t to)
+/* The block is pending no more. False: somebody else saw to that. */
+static bool end_pending(struct pg_cell *c, uint64_t address)
 {
         if (!is_alone())
-                return atomic_compare_exchange_strong_explicit(&c->pending, &from, to, memory_order_acq_rel,
+                return atomic_compare_exchange_strong_explicit(&c->pending, &address, 0, memory_order_seq_cst,
                                                                memory_order_relaxed);
-        atomic_store_explicit(&c->pending, to, memory_order_relaxed);
+        if (atomic_load_explicit(&c->pending, memory_order_relaxed) != address)
+                return false;
+        atomic_store_explicit(&c->pending, 0, memory_order_relaxed);
         return true;
 }
 
 /* Where it is; NULL when it does not belong there any more, or finds no place. */
-static struct pg_live_block *insert(const struct pg_cell *c, uint64_t address)
+static struct pg_live_block *insert(const struct pg_cell *c, uint64_t address, uint32_t level)
 {
-        if (is_full())
-                raise_level();
-        uint32_t level = level_now();
         if (!pg_live_is_hit(address, c->last_bytes, level))
                 return NULL;
         struct pg_live_block *b = claim(address);
@@ -209,20 +208,23 @@ static struct pg_live_block *insert(const struct pg_cell *c, uint64_t address)
         atomic_store_explicit(&b->node, c->last_node, memory_order_relaxed);
         atomic_store_explicit(&b->address, address, memory_order_release);
         count_blocks(1);
-        if (!is_alone()) // the block is to be seen before the level is looked at
-                atomic_thread_fence(memory_order_seq_cst);
-        if (__builtin_expect(level_now() != level, 0) && !pg_live_is_hit(address, c->last_bytes, level_now()))
-                take_out(b, address);
         return b;
 }
 
+/*
+ * The block is in the table before it is pending no more, so that whoever frees it meanwhile finds it in one of the two;
+ * who finds it pending leaves the table's copy to us. It is in the table before the level is looked at again, so that
+ * either we see a new one or who raised it sees the block.
+ */
 PG_SLOW_PATH void live_settle(struct pg_cell *c)
 {
-        uint64_t address = atomic_load_explicit(&c->pending, memory_order_relaxed) & ~(uint64_t)PG_MOVING;
-        if (!address || !change_pending(c, address, address | PG_MOVING))
-                return;
-        struct pg_live_block *b = insert(c, address);
-        if (!change_pending(c, address | PG_MOVING, 0) && b) // freed meanwhile
+        uint64_t address = atomic_load_explicit(&c->pending, memory_order_relaxed), bytes = c->last_bytes;
+        if (is_full())
+                raise_level();
+        uint32_t level = level_now();
+        struct pg_live_block *b = insert(c, address, level);
+        bool freed = !end_pending(c, address); // a barrier where there are other threads
+        if (b && (freed || (level_now() != level && !pg_live_is_hit(address, bytes, level_now()))))
                 take_out(b, address);
 }
 
@@ -236,7 +238,7 @@ static bool take_from(struct pg_cell *c, uint64_t address)
 {
         uint32_t node = c->last_node, peak = c->last_peak;
         uint64_t bytes = c->last_bytes;
-        if (!change_pending(c, address, 0) && !change_pending(c, address | PG_MOVING, 0))
+        if (!end_pending(c, address))
                 return false;
         leave_peak(node, peak, bytes);
         return true;
@@ -247,8 +249,7 @@ static bool remove_from_holder(uint64_t address)
 {
         for (uint32_t i = 1, n = cells_count(); i < n; i++) {
                 struct pg_cell *c = &agent.cells[i];
-                uint64_t pending = atomic_load_explicit(&c->pending, memory_order_acquire);
-                if ((pending & ~(uint64_t)PG_MOVING) == address)
+                if (atomic_load_explicit(&c->pending, memory_order_acquire) == address)
                         return take_from(c, address);
         }
         return false;

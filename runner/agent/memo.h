@@ -16,7 +16,7 @@ struct stack_word {
         uint64_t address, value;
 };
 
-enum { MEMO_BITS = 11, MEMO_WORDS = 12 };
+enum { MEMO_BITS = 10, MEMO_WAYS = 2, MEMO_WORDS = 12 };
 
 struct memo_entry {
         alignas(256) uint64_t key; // memo_key; 0: nothing here
@@ -32,9 +32,14 @@ struct memo_entry {
 };
 _Static_assert(sizeof(struct memo_entry) == 256, "four cache lines");
 
-static inline struct memo_entry *memo_at(struct memo_entry *memo, uint64_t pc, uint64_t sp)
+/* Where entries of a pc and sp may be: a set has MEMO_WAYS of them. */
+struct memo_set {
+        struct memo_entry entries[MEMO_WAYS];
+};
+
+static inline uint32_t memo_set_of(uint64_t pc, uint64_t sp)
 {
-        return &memo[((pc ^ sp << 20) * 0x9e3779b97f4a7c15ull) >> (64 - MEMO_BITS)];
+        return (uint32_t)(((pc ^ sp << 20) * 0x9e3779b97f4a7c15ull) >> (64 - MEMO_BITS));
 }
 
 #endif

@@ -36,11 +36,12 @@ struct stack_store {
         const uint64_t *walking; // frame of the walk under way; NULL: none
         uint32_t depth;
         uint32_t stamp; // of valid entries in memo
-        struct memo_entry memo[1 << MEMO_BITS];
+        struct memo_set memo[1 << MEMO_BITS];
+        uint8_t recent[1 << MEMO_BITS]; // which way of a set was used last
         struct stack_frame frames[PG_STACK_MAX];
-        struct stack_word words[WORDS_MAX];
+        struct stack_word words[WORDS_MAX + 2]; // one more is written for speed
         struct fresh_frame fresh[PG_STACK_MAX];
-        struct stack_word fresh_words[WORDS_MAX];
+        struct stack_word fresh_words[WORDS_MAX + 2];
         struct pg_walked walked[PG_STACK_MAX];
         _Alignas(16) unsigned char private_stack[PRIVATE_STACK_BYTES]; // of the signal handler
 };
@@ -79,7 +80,7 @@ static struct stack_store *store_of(size_t cell)
                 if (!s)
                         return NULL;
                 s->kept.words = s->words;
-                s->kept.memo = s->memo;
+                trie_start(&s->trie);
                 s->epoch = agent.epoch;
                 atomic_store_explicit(&stores[cell], s, memory_order_release);
         }
@@ -214,18 +215,6 @@ struct search {
         enum pg_stop end;
 };
 
-/* Frames from the outermost inwards whose words hold; [0, kept) is what is asked for. */
-static uint32_t frames_that_hold(const struct stack_store *s, uint32_t kept)
-{
-        uint32_t word = 0;
-        for (uint32_t i = 0; i < kept; i++)
-                for (; word < s->frames[i].words; word++)
-                        if (*(const volatile uint64_t *)(uintptr_t)s->words[word].address !=
-                            s->words[word].value)
-                                return i;
-        return kept;
-}
-
 static inline struct fresh_frame *add_fresh(struct search *w, uint64_t address, uint32_t owner)
 {
         struct fresh_frame *f = &w->store->fresh[w->n_fresh++];
@@ -332,13 +321,48 @@ static inline enum run_end run_short(struct search *w)
         return end;
 }
 
-static bool words_of_met_hold(struct search *w)
+/* Hashes of the fresh frames' paths, and the trie's entries for them on their way. */
+static inline void hash_fresh(struct search *w, uint32_t above)
+{
+        struct stack_store *s = w->store;
+        for (uint32_t i = w->n_fresh; i-- > 0;) {
+                above = trie_hash(above, s->fresh[i].place);
+                s->fresh[i].hash = above;
+                trie_prefetch_entry(&s->trie, above);
+        }
+}
+
+/* When the entries are there: their nodes. */
+static inline void expect_nodes(const struct search *w)
 {
         const struct stack_store *s = w->store;
-        if (__builtin_expect(stack_words_hold(s->words, s->frames[w->kept - 1].words), 1))
-                return true;
-        w->kept = frames_that_hold(s, w->kept); // further in there is nothing to meet any more
-        return false;
+        for (uint32_t i = w->n_fresh; i-- > 0;)
+                trie_prefetch_node(&s->trie, s->fresh[i].hash);
+}
+
+/* Words from the outermost inwards that hold, at most n. */
+static inline uint32_t words_that_hold(const struct stack_word *words, uint32_t n)
+{
+        uint32_t i = 0;
+        for (; i + 4 <= n; i += 4)
+                if (!stack_word_holds(words + i) || !stack_word_holds(words + i + 1) ||
+                    !stack_word_holds(words + i + 2) || !stack_word_holds(words + i + 3))
+                        break;
+        while (i < n && stack_word_holds(words + i))
+                i++;
+        return i;
+}
+
+/* The frame that was met is still what it was; else further in there is nothing to meet any more. */
+static inline bool words_of_met_hold(struct search *w)
+{
+        const struct stack_store *s = w->store;
+        uint32_t kept = w->kept, n = words_that_hold(s->words, s->frames[kept - 1].words);
+        while (kept > 0 && s->frames[kept - 1].words > n)
+                kept--;
+        bool all = kept == w->kept;
+        w->kept = kept;
+        return all;
 }
 
 static void search_ends(struct search *w, enum pg_stop why)
@@ -353,8 +377,11 @@ static inline void search(struct search *w)
         while (w->end == PG_STOP_NOT) {
                 enum run_end run = run_short(w);
                 if (run == RUN_MET) {
-                        if (words_of_met_hold(w))
+                        hash_fresh(w, w->store->frames[w->kept - 1].hash); // while words are compared
+                        if (words_of_met_hold(w)) {
+                                expect_nodes(w);
                                 return;
+                        }
                 } else if (run == RUN_ROOT) {
                         search_ends(w, PG_STOP_ROOT);
                 } else if (is_full(w)) {
@@ -376,19 +403,6 @@ static bool may_be_kept(const struct search *w, uint32_t words)
                w->kept + w->n_fresh <= PG_STACK_MAX && words + w->n_words <= WORDS_MAX;
 }
 
-/* Hashes of the fresh frames' paths, and their memory on its way. */
-static inline void hash_fresh(struct search *w, uint32_t above)
-{
-        struct stack_store *s = w->store;
-        for (uint32_t i = w->n_fresh; i-- > 0;) {
-                above = trie_hash(above, s->fresh[i].place);
-                s->fresh[i].hash = above;
-                trie_prefetch_entry(&s->trie, above);
-        }
-        for (uint32_t i = w->n_fresh; i-- > 0;)
-                trie_prefetch_node(&s->trie, s->fresh[i].hash);
-}
-
 /* Where the frames of a whole walk hang, and the hash of that path: below the root that was asked for lies one more
  * frame when the stack is not complete. */
 static uint32_t bottom_of(struct search *w, uint32_t root, uint32_t *ret_hash)
@@ -401,49 +415,61 @@ static uint32_t bottom_of(struct search *w, uint32_t root, uint32_t *ret_hash)
         return trie_child(&w->store->trie, root, place, *ret_hash);
 }
 
+/* Where fresh frames become kept ones, from the outermost inwards. */
+struct keeper {
+        struct stack_frame *frame;
+        struct stack_word *to;         // behind the words that are kept
+        const struct stack_word *from; // behind the fresh ones that are left
+        bool uses_bp;                  // some rule further out depends on bp
+};
+
 /*
- * Appends a fresh frame to the kept ones; its words are the ones before *word, which moves on. Code without frame
- * pointers has anything in bp: where no rule further out uses it, its word need not hold, and a frame is the same
- * with any bp.
+ * Code without frame pointers has anything in bp: where no rule further out uses it, its word need not hold, and a frame
+ * is the same with any bp. Two words are copied for one, which short rules have one or two of.
  */
-static inline void keep_frame(struct stack_store *s, const struct fresh_frame *f, uint32_t node,
-                              uint32_t *word)
+static inline void keep_frame(struct keeper *k, const struct stack_store *s, const struct fresh_frame *f,
+                              uint32_t node)
 {
-        const struct stack_frame *above = s->depth ? &s->frames[s->depth - 1] : NULL;
-        bool bp_matters = above && above->uses_bp;
-        uint32_t n_words = above ? above->words : 0, n = f->words - (f->reloads_bp && !bp_matters);
-        *word -= f->words;
-        for (uint32_t k = 0; k < n; k++)
-                s->words[n_words++] = s->fresh_words[*word + k];
-        s->frames[s->depth++] = (struct stack_frame){
-                .pc = f->pc,
-                .sp = f->sp,
-                .bp = f->bp,
-                .node = node,
-                .words = n_words,
-                .hash = f->hash,
-                .uses_bp = f->uses_bp || (!f->reloads_bp && bp_matters),
-        };
+        uint32_t n = f->words - (f->reloads_bp && !k->uses_bp);
+        k->from -= f->words;
+        k->to[0] = k->from[0];
+        k->to[1] = k->from[1];
+        for (uint32_t i = 2; __builtin_expect(i < n, 0); i++)
+                k->to[i] = k->from[i];
+        k->to += n;
+        k->uses_bp = f->uses_bp || (!f->reloads_bp && k->uses_bp);
+        k->frame->pc = f->pc;
+        k->frame->sp = f->sp;
+        k->frame->bp = f->bp;
+        k->frame->node = node;
+        k->frame->words = (uint32_t)(k->to - s->words);
+        k->frame->hash = f->hash;
+        k->frame->uses_bp = k->uses_bp;
+        k->frame++;
 }
 
 static uint32_t keep(struct search *w, uint32_t root)
 {
         struct stack_store *s = w->store;
         const struct stack_frame *above = w->kept ? &s->frames[w->kept - 1] : NULL;
-        uint32_t hash, node = above ? above->node : bottom_of(w, root, &hash), word = w->n_words;
-        bool fits = may_be_kept(w, above ? above->words : 0);
-        hash_fresh(w, above ? above->hash : hash);
-        s->depth = w->kept;
-        for (uint32_t i = w->n_fresh; i-- > 0;) {
-                const struct fresh_frame *f = &s->fresh[i];
+        uint32_t hash = 0, node = above ? above->node : bottom_of(w, root, &hash);
+        const bool fits = may_be_kept(w, above ? above->words : 0);
+        struct keeper k = { .frame = s->frames + w->kept,
+                            .to = s->words + (above ? above->words : 0),
+                            .from = s->fresh_words + w->n_words,
+                            .uses_bp = above && above->uses_bp };
+        if (!above)
+                hash_fresh(w, hash);
+        for (const struct fresh_frame *f = s->fresh + w->n_fresh; f-- != s->fresh;) {
                 node = trie_child(&s->trie, node, f->place, f->hash);
                 if (fits)
-                        keep_frame(s, f, node, &word);
+                        keep_frame(&k, s, f, node);
         }
+        s->depth = (uint32_t)(k.frame - s->frames);
         if (!fits || s->depth == 0)
                 keep_nothing(s);
         else
-                s->kept.top = s->bounds.own ? &s->frames[s->depth - 1] : &no_frame;
+                s->kept.top = s->bounds.own ? k.frame - 1 : &no_frame;
         return node;
 }
 
@@ -539,7 +565,8 @@ static inline void memo_put(struct stack_store *s, uint32_t base)
         uint32_t n = top->words - b->words;
         if (n > MEMO_WORDS || top->pc == 0 || b->sp - top->sp > UINT32_MAX)
                 return;
-        struct memo_entry *e = memo_at(s->memo, top->pc, top->sp);
+        uint32_t set = memo_set_of(top->pc, top->sp);
+        struct memo_entry *e = &s->memo[set].entries[s->recent[set] ^= 1];
         e->key = memo_key(s, top->pc);
         e->sp = top->sp;
         e->bp = top->bp;
@@ -586,9 +613,17 @@ static __attribute__((noinline)) void verify_memo(struct stack_store *s, const u
 /* 0: no such walk is known. */
 static inline uint32_t walk_again(struct stack_store *s, const uint64_t *frame)
 {
-        const struct memo_entry *e = memo_at(s->memo, frame[1], (uint64_t)(uintptr_t)(frame + 2));
-        if (!memo_holds(s, e, frame))
-                return 0;
+        uint32_t set = memo_set_of(frame[1], (uint64_t)(uintptr_t)(frame + 2)), way = s->recent[set];
+        const struct memo_entry *e = &s->memo[set].entries[way];
+        __builtin_prefetch(e->words);
+        __builtin_prefetch(&s->memo[set].entries[way ^ 1]);
+        __builtin_prefetch((const void *)&rules_short[rules_index(frame[1] - 1)]); // if there is none
+        if (!memo_holds(s, e, frame)) {
+                e = &s->memo[set].entries[way ^ 1];
+                if (!memo_holds(s, e, frame))
+                        return 0;
+                s->recent[set] = (uint8_t)(way ^ 1);
+        }
         uint32_t node = e->node;
         memo_take(s, e, frame[1]);
         if (__builtin_expect(s->kept.until_verify != 0, 0))

@@ -34,7 +34,6 @@ struct stack_kept {
         const struct stack_frame
                 *top; // innermost; a frame that equals none when nothing may be reused unseen
         struct stack_word *words;
-        struct memo_entry *memo;
         uint32_t until_verify;
 };
 

@@ -31,10 +31,11 @@ static struct trie_entry *map_table(uint32_t entries)
         return (struct trie_entry *)(p + before);
 }
 
-static inline bool is_child(uint32_t node, uint32_t parent, pg_place place)
+static struct trie_entry nothing; // never written: a table of one place has no room
+
+void trie_start(struct trie *t)
 {
-        const struct pg_node *n = &agent.nodes[node];
-        return atomic_load_explicit(&n->place, memory_order_relaxed) == place && n->parent == parent;
+        *t = (struct trie){ .table = &nothing };
 }
 
 static void put(struct trie *t, struct trie_entry e)
@@ -48,7 +49,8 @@ static void put(struct trie *t, struct trie_entry e)
 /* Also the first one. False: no memory, the old table stays. */
 static bool grow(struct trie *t)
 {
-        uint32_t old_size = t->table ? t->mask + 1 : 0, size = old_size ? 2 * old_size : TABLE_FIRST;
+        uint32_t old_size = t->table == &nothing ? 0 : t->mask + 1,
+                 size = old_size ? 4 * old_size : TABLE_FIRST;
         struct trie_entry *old = t->table, *table = map_table(size);
         if (!table)
                 return false;
@@ -57,7 +59,7 @@ static bool grow(struct trie *t)
         for (uint32_t i = 0; i < old_size; i++)
                 if (old[i].node)
                         put(t, old[i]);
-        if (old)
+        if (old_size)
                 raw_unmap(old, old_size * sizeof(*old));
         return true;
 }
@@ -78,7 +80,7 @@ static bool take_nodes(struct trie *t)
 /* For one entry more. */
 static bool has_room(struct trie *t)
 {
-        if (t->table && t->used < t->mask / 2)
+        if (t->used < t->mask / 2)
                 return true;
         if (t->waiting) {
                 t->waiting--;
@@ -101,19 +103,19 @@ static uint32_t make(struct trie *t, uint32_t parent, pg_place place, uint32_t h
         return node;
 }
 
-uint32_t trie_child(struct trie *t, uint32_t parent, pg_place place, uint32_t hash)
+uint32_t trie_child_elsewhere(struct trie *t, uint32_t parent, pg_place place, uint32_t hash)
 {
         if (parent == PG_NODE_OTHER)
                 return PG_NODE_OTHER;
-        for (uint32_t i = hash & t->mask; t->table && t->table[i].node; i = (i + 1) & t->mask)
-                if (t->table[i].hash == hash && is_child(t->table[i].node, parent, place))
+        for (uint32_t i = hash & t->mask; t->table[i].node; i = (i + 1) & t->mask)
+                if (trie_is_child(&t->table[i], hash, parent, place))
                         return t->table[i].node;
         return make(t, parent, place, hash);
 }
 
 void trie_reset(struct trie *t)
 {
-        if (t->table)
+        if (t->table != &nothing)
                 raw_unmap(t->table, (t->mask + 1) * sizeof(*t->table));
-        *t = (struct trie){ 0 };
+        trie_start(t);
 }

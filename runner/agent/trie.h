@@ -18,7 +18,7 @@ struct trie_entry {
 };
 
 struct trie {
-        struct trie_entry *table; // private memory; NULL at first
+        struct trie_entry *table; // private memory; at first a shared one without entries
         uint32_t mask, used;
         uint32_t next, end; // nodes taken and not used yet
         uint32_t waiting;   // new frames until memory is asked for again, after it was refused
@@ -34,18 +34,35 @@ static inline uint32_t trie_hash(uint32_t above, pg_place place)
 
 static inline void trie_prefetch_entry(const struct trie *t, uint32_t hash)
 {
-        if (t->table)
-                __builtin_prefetch(&t->table[hash & t->mask]);
+        __builtin_prefetch(&t->table[hash & t->mask]);
 }
 
 static inline void trie_prefetch_node(const struct trie *t, uint32_t hash)
 {
-        if (t->table)
-                __builtin_prefetch(&agent.nodes[t->table[hash & t->mask].node], 1);
+        __builtin_prefetch(&agent.nodes[t->table[hash & t->mask].node], 1);
 }
 
+static inline bool trie_is_child(const struct trie_entry *e, uint32_t hash, uint32_t parent, pg_place place)
+{
+        const struct pg_node *n = &agent.nodes[e->node];
+        return e->hash == hash && e->node && atomic_load_explicit(&n->place, memory_order_relaxed) == place &&
+               n->parent == parent;
+}
+
+/* The rest of trie_child, when the first place that it looks at is not the child's. */
+uint32_t trie_child_elsewhere(struct trie *t, uint32_t parent, pg_place place, uint32_t hash);
+
 /* The child of parent (a node of this trie, or a pseudo node) at place, whose path has this hash; made when new. */
-uint32_t trie_child(struct trie *t, uint32_t parent, pg_place place, uint32_t hash);
+static inline uint32_t trie_child(struct trie *t, uint32_t parent, pg_place place, uint32_t hash)
+{
+        const struct trie_entry *e = &t->table[hash & t->mask];
+        if (__builtin_expect(trie_is_child(e, hash, parent, place), 1))
+                return e->node;
+        return trie_child_elsewhere(t, parent, place, hash);
+}
+
+/* Before the first use. */
+void trie_start(struct trie *t);
 
 /* Forgets everything without touching nodes: they belong to a parent process's slot. */
 void trie_reset(struct trie *t);

@@ -118,7 +118,7 @@ struct heap {
 
 static void read_newest(struct pg_reader *r, const struct pg_cell *c, struct pg_newest_blocks *newest)
 {
-        if (!c->pending || c->pending & PG_MOVING)
+        if (!c->pending)
                 return;
         struct pg_newest *items = pg_arena_grow(r->arena, newest->items, newest->n, sizeof(*items));
         if (!items) {

@@ -198,7 +198,23 @@ static uint64_t next_block(const struct pg_reader *r, uint64_t place)
         return found > place ? found : place;
 }
 
-static void read_live(struct stacks *s)
+static int by_address(const void *a, const void *b)
+{
+        const struct pg_newest *x = a, *y = b;
+        return (x->address > y->address) - (x->address < y->address);
+}
+
+/* A process that was killed between the two steps has its newest block in both places. */
+static void count_once(struct pg_newest_blocks *newest, uint64_t address)
+{
+        const struct pg_newest key = { .address = address };
+        struct pg_newest *same =
+                newest->n ? bsearch(&key, newest->items, newest->n, sizeof(key), by_address) : NULL;
+        if (same)
+                same->bytes = 0;
+}
+
+static void read_live(struct stacks *s, struct pg_newest_blocks *newest)
 {
         enum { BLOCKS = 2048 };
         struct pg_live_block batch[BLOCKS];
@@ -212,9 +228,12 @@ static void read_live(struct stacks *s)
                 if (!pg_reader_fetch(s->r, PG_OFFSET_LIVE_BLOCKS + at * sizeof(*batch), batch,
                                      n * sizeof(*batch)))
                         return;
-                for (uint32_t i = 0; i < n; i++)
-                        if (batch[i].address && batch[i].address != PG_LIVE_CLAIMED)
-                                add_live(s, batch[i].address, batch[i].bytes, batch[i].node, batch[i].peak);
+                for (uint32_t i = 0; i < n; i++) {
+                        if (!batch[i].address || batch[i].address == PG_LIVE_CLAIMED)
+                                continue;
+                        count_once(newest, batch[i].address);
+                        add_live(s, batch[i].address, batch[i].bytes, batch[i].node, batch[i].peak);
+                }
         }
 }
 
@@ -319,7 +338,7 @@ static void ensure_pseudo(struct stacks *s)
 }
 
 void pg_decode_stacks(struct pg_reader *r, const struct pg_slot *slot, struct pg_captured_process *p,
-                      const struct pg_newest_blocks *newest)
+                      struct pg_newest_blocks *newest)
 {
         __attribute__((cleanup(stacks_deinit))) struct stacks s = { .r = r, .slot = slot, .p = p };
         if (!open_stacks(&s)) {
@@ -334,7 +353,9 @@ void pg_decode_stacks(struct pg_reader *r, const struct pg_slot *slot, struct pg
                 complete_counts(&s);
         if (r->header.mode == PG_MODE_COUNT && r->header.live != PG_LIVE_OFF) {
                 read_peaks(&s);
-                read_live(&s);
+                if (newest->n)
+                        qsort(newest->items, newest->n, sizeof(*newest->items), by_address);
+                read_live(&s, newest);
                 for (size_t i = 0; i < newest->n; i++)
                         add_live(&s, newest->items[i].address, newest->items[i].bytes, newest->items[i].node,
                                  newest->items[i].peak);

@@ -24,7 +24,7 @@ bool pg_reader_fetch(struct pg_reader *r, uint64_t offset, void *out, size_t n);
  * live blocks never is. */
 uint64_t pg_reader_next_data(const struct pg_reader *r, uint64_t offset);
 
-/* The newest block of a thread that is not in the table of live blocks. */
+/* The newest block of a thread, which need not be in the table of live blocks yet. */
 struct pg_newest {
         uint64_t address, bytes;
         uint32_t node, peak;
@@ -35,8 +35,9 @@ struct pg_newest_blocks {
         size_t n;
 };
 
-/** Fills p's nodes and quality; its counters and modules are there already. */
+/** Fills p's nodes and quality; its counters and modules are there already. Sorts newest by address, and zeroes the bytes
+ * of those that are in the table. */
 void pg_decode_stacks(struct pg_reader *r, const struct pg_slot *slot, struct pg_captured_process *p,
-                      const struct pg_newest_blocks *newest);
+                      struct pg_newest_blocks *newest);
 
 #endif

@@ -174,7 +174,6 @@ typedef uint64_t pg_place;
  * each cell adds its change whenever net - flushed leaves [-slack, slack].
  */
 #define PG_NOT_FLUSHED            INT64_MIN // flushed_bytes of a solo cell
-enum { PG_MOVING = 1 };                     // in pending: addresses of blocks are even
 
 struct pg_cell {
         alignas(64) _Atomic int32_t tid; // owner; 0 when free; stays when the thread ends
@@ -192,7 +191,7 @@ struct pg_cell {
         uint64_t last_bytes;                       // usable size
         uint32_t last_node, last_peak;             // its stack; the first peak that it is part of
         /* Its address again while it belongs into the table of live blocks and is not there yet: whoever frees it looks
-         * for it here, too. With PG_MOVING: on its way. 0: it is there, or does not belong there, or was freed. */
+         * for it here, too. For an instant it is in both. 0: it is there, or does not belong there, or was freed. */
         _Atomic uint64_t pending;
         int64_t stack_until_bytes; // to the next stack, when stacks are sampled
         uint64_t random;           // state of the generator behind it

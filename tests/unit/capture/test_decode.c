@@ -191,6 +191,11 @@ static void live_bytes_are_known_by_stack(void **state)
         b->cells[1].last_node = FIRST + 1;
         b->cells[1].last_peak = 3;
         b->cells[1].pending = b->cells[1].last_address;
+        b->cells[2] = b->cells[1]; // killed when the block had just come into the table
+        b->cells[2].last_address = b->cells[2].pending = 0x10000;
+        b->cells[2].last_bytes = 64;
+        b->slot->n_cells = 3;
+        b->cells[2].net_bytes = 0;
         b->cells[1].net_bytes = 64 + 100 + 24;
         b->cells[1].solo_peak_bytes = 1000;
         const struct pg_captured_process *p = &decode(b, CAPTURE_BYTES)->processes[0];
