@@ -24,7 +24,7 @@ struct memo_entry {
         uint64_t base_bp;          // of the kept frame that was met; counts only if that one uses bp
         uint32_t base_node;
         uint32_t base_above; // bytes from sp to that frame's
-        uint32_t node, hash; // of the caller's frame
+        uint32_t node;       // of the caller's frame
         uint16_t base;       // frames from the outermost to the one that was met
         uint8_t n_words;
         uint8_t uses_bp;

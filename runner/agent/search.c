@@ -243,6 +243,18 @@ static inline void keep_frame(struct keeper *k, const struct stack_store *s, con
         k->frame++;
 }
 
+/* The innermost kept frame is the caller's. */
+static inline void kept_is(struct stack_store *s, const struct stack_frame *top)
+{
+        s->kept.sp = top->sp;
+        s->kept.bp = top->bp;
+        s->kept.uses_bp = top->uses_bp;
+        s->kept.node = top->node;
+        s->kept.n_inner = 0;
+        s->kept.n_outer = top->words;
+        s->kept.pc = top->pc;
+}
+
 uint32_t search_keep(struct search *w, uint32_t root)
 {
         struct stack_store *s = w->store;
@@ -263,7 +275,7 @@ uint32_t search_keep(struct search *w, uint32_t root)
         s->depth = (uint32_t)(k.frame - s->frames);
         if (!fits || s->depth == 0)
                 stack_keep_nothing(s);
-        else
-                s->kept.top = s->bounds.own ? k.frame - 1 : &stack_no_frame;
+        else if (s->bounds.own)
+                kept_is(s, k.frame - 1);
         return node;
 }

@@ -15,8 +15,7 @@
 #include "runner/agent/rules.h"
 #include "runner/agent/search.h"
 
-const struct stack_frame stack_no_frame;
-static struct stack_kept nothing_kept = { .top = &stack_no_frame };
+static struct stack_kept nothing_kept;
 _Thread_local struct stack_kept *stack_self = &nothing_kept;
 
 static struct stack_store *_Atomic stores[PG_CELLS_MAX]; // by cell
@@ -42,7 +41,7 @@ static struct stack_store *store_of(size_t cell)
                 s = raw_map_private(sizeof(*s));
                 if (!s)
                         return NULL;
-                s->kept.words = s->words;
+                s->kept.outer = s->words;
                 trie_start(&s->trie);
                 s->epoch = agent.epoch;
                 atomic_store_explicit(&stores[cell], s, memory_order_release);
@@ -94,7 +93,7 @@ static inline bool walk_begin(struct stack_store *s, const uint64_t *frame)
         }
         s->walking = frame;
         s->turned_away = 0;
-        s->kept.top = &stack_no_frame; // no handler may find it
+        s->kept.pc = 0; // no handler may find it
         atomic_signal_fence(memory_order_seq_cst);
         return true;
 }
@@ -216,24 +215,17 @@ static inline bool memo_holds(const struct stack_store *s, const struct memo_ent
         return stack_words_hold(e->words, e->n_words) && stack_words_hold(s->words, b->words);
 }
 
-/* The caller's frame becomes the innermost kept one; those between it and the base are not told apart. */
+/* The stack of the last event is the entry's; kept frames stay. */
 static inline void memo_take(struct stack_store *s, const struct memo_entry *e, uint64_t pc)
 {
-        uint32_t n_words = s->frames[e->base - 1].words;
-        for (uint32_t i = 0; i < e->n_words; i++)
-                s->words[n_words + i] = e->words[i];
-        n_words += e->n_words;
-        s->depth = e->base + 1u;
-        s->frames[e->base] = (struct stack_frame){
-                .pc = pc,
-                .sp = e->sp,
-                .bp = e->bp,
-                .node = e->node,
-                .words = n_words,
-                .hash = e->hash,
-                .uses_bp = e->uses_bp,
-        };
-        s->kept.top = &s->frames[e->base];
+        s->kept.sp = e->sp;
+        s->kept.bp = e->bp;
+        s->kept.uses_bp = e->uses_bp;
+        s->kept.node = e->node;
+        s->kept.inner = e->words;
+        s->kept.n_inner = e->n_words;
+        s->kept.n_outer = s->frames[e->base - 1].words;
+        s->kept.pc = pc;
 }
 
 /* The walk that was just kept: from its innermost frame to the base-th one. */
@@ -251,7 +243,6 @@ static inline void memo_put(struct stack_store *s, uint32_t base)
         e->base_above = (uint32_t)(b->sp - top->sp);
         e->base_bp = b->bp;
         e->node = top->node;
-        e->hash = top->hash;
         e->base_node = b->node;
         e->base = (uint16_t)base;
         e->n_words = (uint8_t)n;
@@ -276,7 +267,7 @@ static __attribute__((noinline)) uint32_t walk_from(struct stack_store *s, const
         if (__builtin_expect(!walk_is_mine(s, frame), 0))
                 return PG_NODE_OTHER;
         uint32_t met_at = w.kept, node = search_keep(&w, root);
-        if (met_at && s->depth > met_at && s->kept.top != &stack_no_frame)
+        if (met_at && s->depth > met_at && s->kept.pc != 0)
                 memo_put(s, met_at);
         if (__builtin_expect(s->kept.until_verify != 0, 0) && met_at)
                 verify_walked(s, frame, node);
@@ -363,11 +354,11 @@ uint32_t stack_of_context(const uint64_t *all)
 PG_SLOW_PATH void stack_verify(const uint64_t *frame, uint32_t node)
 {
         struct stack_store *s = self_store();
-        const struct stack_frame *top = s->kept.top;
+        uint64_t pc = s->kept.pc;
         struct pg_regs regs = regs_of_caller(frame);
         if (!walk_begin(s, frame))
                 return;
         stack_verify_regs(s, &regs, node);
-        s->kept.top = top;
+        s->kept.pc = pc;
         walk_end(s, frame);
 }

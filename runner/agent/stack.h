@@ -28,12 +28,15 @@ struct stack_frame {
         uint32_t uses_bp; // 1: some rule from here outwards depends on bp; 0: any bp gives the same frames
 };
 
-/* A thread's kept stack; the rest of its memory is stack.c's. Frames and words are in order from the outermost
- * inwards. */
+/* The stack of a thread's last event; the rest of its memory is stack_store.h's. The words are those of kept frames, and
+ * those further in of the walk or of the memo. */
 struct stack_kept {
-        const struct stack_frame
-                *top; // innermost; a frame that equals none when nothing may be reused unseen
-        struct stack_word *words;
+        uint64_t pc, sp,
+                bp; // registers in the caller of the interposed function; pc 0: nothing may be reused unseen
+        uint32_t uses_bp; // 0: any bp gives the same frames
+        uint32_t node;
+        uint32_t n_outer, n_inner;
+        const struct stack_word *outer, *inner;
         uint32_t until_verify;
 };
 
@@ -78,16 +81,16 @@ static inline bool stack_words_hold(const struct stack_word *words, uint32_t n)
  * frame  __builtin_frame_address(0) of that function: the caller's bp, the return address, then the caller's
  *        stack
  */
-static inline uint32_t stack_here(const uint64_t *frame)
+static inline __attribute__((always_inline)) uint32_t stack_here(const uint64_t *frame)
 {
         struct stack_kept *k = stack_self;
-        const struct stack_frame *f = k->top;
-        if (__builtin_expect(f->pc != frame[1] || f->sp != (uint64_t)(uintptr_t)(frame + 2) ||
-                                     (f->uses_bp && f->bp != frame[0]),
+        if (__builtin_expect(k->pc != frame[1] || k->sp != (uint64_t)(uintptr_t)(frame + 2) ||
+                                     (k->uses_bp && k->bp != frame[0]),
                              0) ||
-            !stack_words_hold(k->words, f->words))
+            (k->n_inner && !stack_words_hold(k->inner, k->n_inner)) ||
+            !stack_words_hold(k->outer, k->n_outer))
                 return stack_find(frame);
-        uint32_t node = f->node;
+        uint32_t node = k->node;
         if (__builtin_expect(k->until_verify != 0, 0) && --k->until_verify == 0)
                 stack_verify(frame, node);
         return node;

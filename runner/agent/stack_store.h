@@ -44,12 +44,10 @@ struct stack_store {
         _Alignas(16) unsigned char private_stack[PRIVATE_STACK_BYTES]; // of the signal handler
 };
 
-extern const struct stack_frame stack_no_frame __attribute__((visibility("hidden"))); // pc 0 equals no caller
-
 static inline void stack_keep_nothing(struct stack_store *s)
 {
         s->depth = 0;
-        s->kept.top = &stack_no_frame;
+        s->kept.pc = 0;
 }
 
 #endif
