@@ -203,7 +203,7 @@ static const char *what_kept_it_out(const struct pg_captured *c, const struct pa
         for (size_t i = 0; i < c->n_processes; i++) {
                 if (c->processes[i].disarm == PG_DISARM_NO_TIMER)
                         return "there is no such clock here";
-                if (c->processes[i].disarm != PG_DISARM_NONE)
+                if (c->processes[i].disarm != PG_DISARM_NONE && c->processes[i].disarm != PG_DISARM_FILTER)
                         return "the agent gave up";
                 armed |= c->processes[i].threads_armed > 0;
         }

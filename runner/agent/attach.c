@@ -341,6 +341,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 {
         (void)argc, (void)argv;
         real_resolve();
+        filter_start();
         if (!is_glibc() || !attach(envp)) {
                 agent.state = AGENT_PASSIVE;
                 return;

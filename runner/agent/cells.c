@@ -56,6 +56,8 @@ static struct pg_cell *fresh(int32_t tid)
 struct pg_cell *cells_claim(void)
 {
         int32_t tid = raw_gettid();
+        if (tid <= 0) // a filter of the target's forbids to ask
+                return NULL;
         struct pg_cell *c = reuse(tid, REUSE_PROBES);
         if (!c)
                 c = fresh(tid);

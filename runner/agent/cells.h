@@ -9,7 +9,8 @@
 
 #include "runner/agent/attach.h"
 
-/* A cell for the calling thread, which has none; NULL when all are taken by living threads. */
+/* A cell for the calling thread, which has none; NULL when all are taken by living threads, or when it
+ * may not ask for its number. */
 struct pg_cell *cells_claim(void);
 
 /* Cells that were ever claimed, the shared one included. */

@@ -213,10 +213,13 @@ static bool is_taken(const pthread_mutex_t *m)
 {
         uint32_t word = (uint32_t)__atomic_load_n(&m->__data.__lock, __ATOMIC_RELAXED);
         uint32_t owner = (uint32_t)__atomic_load_n(&m->__data.__owner, __ATOMIC_RELAXED);
+        int32_t self = raw_gettid();
+        if (self <= 0) // a filter of the target's forbids to ask
+                return false;
         if (!(m->__data.__kind & KIND_ROBUST))
-                return (word & ~(uint32_t)CEILING_BITS) && owner != (uint32_t)raw_gettid();
+                return (word & ~(uint32_t)CEILING_BITS) && owner != (uint32_t)self;
         uint32_t holder = word & FUTEX_TID_MASK;
-        return holder && !(word & FUTEX_OWNER_DIED) && holder != (uint32_t)raw_gettid();
+        return holder && !(word & FUTEX_OWNER_DIED) && holder != (uint32_t)self;
 }
 
 /* Stands for trying it: never takes it, EAGAIN where the real function is to be called without waiting. */

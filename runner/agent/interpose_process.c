@@ -2,7 +2,8 @@
 /*
  * interpose_process.c - fork, exec and friends: the tree stays measured, and what is not measured is noted.
  *
- * A started program gets our two variables again if the caller left them out, and nothing else is changed.
+ * A started program gets our two variables again if the caller left them out, and nothing else is changed. Where a
+ * seccomp filter that the program inherits forbids what the agent does at a start, it gets neither, and runs without.
  * Each start goes into the slot's journal, so that the reader finds programs that the loader kept us out of.
  * A vfork child runs on its parent's memory and slot: it only writes the journal. vfork itself cannot be
  * wrapped (it returns twice) and need not be.
@@ -43,6 +44,12 @@ static struct pg_started *journal(int32_t pid, uint64_t time_ns, const char *pat
         raw_absolute_path(path, e->path, sizeof(e->path));
         atomic_store_explicit(&e->ready, 1, memory_order_release);
         return e;
+}
+
+/* How the reader is to look for process pid, once it runs another program. */
+static int32_t started_as(int32_t pid)
+{
+        return filter_restricts() ? PG_STARTED_BARE : pid;
 }
 
 static void take_back(struct pg_started *e)
@@ -147,19 +154,71 @@ static char *const *complete(char *const *envp, struct environment_size size, vo
         return room;
 }
 
-/* Evaluates call with the name env standing for envp or its completed copy: on the stack, which a vfork child
+static bool is_agent(const char *entry, size_t n)
+{
+        return strlen(agent.path) == n && memcmp(entry, agent.path, n) == 0;
+}
+
+/* LD_PRELOAD without us, from one entry of an environment into text of the same size; NULL when nothing is left. */
+static const char *preload_without(const char *variable_text, char *text)
+{
+        size_t size = strlen(variable_text) + 1, at = raw_append(text, 0, size, preload), start = at;
+        for (const char *p = variable_text + sizeof(preload) - 1; *p;) {
+                size_t n = strcspn(p, ": ");
+                if (n > 0 && !is_agent(p, n)) {
+                        at = at > start ? raw_append(text, at, size, ":") : at;
+                        memcpy(text + at, p, n);
+                        text[at += n] = '\0';
+                }
+                p += n + (p[n] != '\0');
+        }
+        return at > start ? text : NULL;
+}
+
+/* envp without our variables, in room that a complete one would need. */
+static char *const *bare(char *const *envp, struct environment_size size, void *room)
+{
+        char **out = room;
+        char *text = (char *)(out + size.pointers);
+        const char *value = value_in(envp, variable, sizeof(variable) - 1);
+        bool is_ours = value && strcmp(value, agent.value) == 0;
+        for (; envp && *envp && is_ours; envp++) {
+                const char *entry = *envp;
+                if (strncmp(entry, preload, sizeof(preload) - 1) == 0)
+                        entry = preload_without(entry, text);
+                else if (strncmp(entry, variable, sizeof(variable) - 1) == 0)
+                        entry = NULL;
+                if (entry)
+                        *out++ = (char *)entry;
+        }
+        *out = NULL;
+        return is_ours ? room : envp;
+}
+
+/* What a started program is to get instead of envp. */
+static bool is_to_change(char *const *envp)
+{
+        return is_attached() && agent.path[0] && (filter_restricts() || !is_complete(envp));
+}
+
+static char *const *changed(char *const *envp, struct environment_size size, void *room)
+{
+        return filter_restricts() ? bare(envp, size, room) : complete(envp, size, room);
+}
+
+/* Evaluates call with the name env standing for envp or its changed copy: on the stack, which a vfork child
  * can leave behind without a trace, or mapped when it is large. */
 #define WITH_ENVIRONMENT(envp, env, call)                                                                    \
         do {                                                                                                 \
                 char *const *env = (envp);                                                                   \
                 void *map_ = NULL;                                                                           \
                 struct environment_size size_ = { 0 };                                                       \
-                if (is_attached() && agent.path[0] && !is_complete(env)) {                                   \
+                if (is_to_change(env)) {                                                                     \
                         size_ = size_of(env);                                                                \
                         void *room_ = size_.total <= STACK_ROOM_MAX ? alloca(size_.total)                    \
                                                                     : (map_ = raw_map_private(size_.total)); \
                         if (room_)                                                                           \
-                                env = complete(env, size_, room_);                                           \
+                                env = changed(env, size_, room_);                                            \
                 }                                                                                            \
                 call;                                                                                        \
                 if (map_)                                                                                    \
@@ -241,7 +300,7 @@ static int run_exec(const struct exec_call *c, char *const *envp)
         describe(c, path);
         int32_t pid = raw_getpid();
         bool own_slot = pid == agent.pid; // not a vfork child
-        struct pg_started *entry = journal(pid, pg_now_ns(), path);
+        struct pg_started *entry = journal(started_as(pid), pg_now_ns(), path);
         if (own_slot) {
                 atomic_store_explicit(&agent.slot->end_ns, pg_now_ns(), memory_order_relaxed);
                 atomic_store_explicit(&agent.slot->state, PG_SLOT_EXECED, memory_order_relaxed);
@@ -348,7 +407,7 @@ static int run_spawn(bool search, pid_t *ret_pid, const char *path, const posix_
                 return r;
         char found[PG_JOURNAL_PATH];
         describe(&(struct exec_call){ .kind = search ? BY_NAME : BY_PATH, .path = path }, found);
-        journal(pid, time_ns, found);
+        journal(started_as(pid), time_ns, found);
         if (ret_pid)
                 *ret_pid = pid;
         return 0;
@@ -370,7 +429,8 @@ PG_PUBLIC int posix_spawnp(pid_t *pid, const char *name, const posix_spawn_file_
 static void note_shell(void)
 {
         if (is_attached())
-                journal(is_complete(environ) ? PG_STARTED_BY_LIBC : PG_STARTED_BARE, pg_now_ns(), "/bin/sh");
+                journal(is_complete(environ) ? started_as(PG_STARTED_BY_LIBC) : PG_STARTED_BARE, pg_now_ns(),
+                        "/bin/sh");
 }
 
 PG_PUBLIC int system(const char *command)

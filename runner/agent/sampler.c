@@ -37,15 +37,22 @@ struct thread_state {
 static _Thread_local struct thread_state self __attribute__((tls_model("initial-exec")));
 
 static struct {
-        int sig; // 0: off
+        int sig;        // 0: off
+        int parked_sig; // sig before a filter of the target's put it off
         unsigned kinds;
         uint64_t period_ns;
         _Atomic uint64_t random;
+        _Atomic uint32_t in_handler; // threads that note a sample
 } sampler;
 
 static void count(_Atomic uint32_t *counter)
 {
         atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static void disarm(enum pg_disarm reason)
+{
+        atomic_store_explicit(&agent.slot->disarm, reason, memory_order_relaxed);
 }
 
 /* ---- signal context: everything down to on_tick() runs inside it ---------------------------------------
@@ -58,14 +65,27 @@ static void record(const ucontext_t *context, uint64_t weight_ns)
         stack_count(stack_of_context((const uint64_t *)context->uc_mcontext.gregs), 1, weight_ns);
 }
 
+/* It could not go on after its first hit. */
+static void note_end(struct thread_state *t)
+{
+        t->armed = false;
+        count(&agent.slot->threads_unarmed);
+        if (filter_restricts())
+                disarm(PG_DISARM_FILTER);
+}
+
 static void on_tick(int sig, siginfo_t *info, void *context)
 {
         int saved_errno = errno;
         struct thread_state *t = &self;
         if (tick_owns(&t->tick, info)) {
+                count(&sampler.in_handler);
                 uint64_t weight_ns = tick_hit(&t->tick, sampler.kinds, sig, info);
                 if (weight_ns != 0)
                         record(context, weight_ns);
+                if (t->tick.kind == TICK_NONE && t->armed)
+                        note_end(t);
+                atomic_fetch_sub_explicit(&sampler.in_handler, 1, memory_order_release);
         } else {
                 signals_pass_on(sig, info, context);
         }
@@ -111,8 +131,19 @@ void sampler_count_unarmed(void)
         count(&agent.slot->threads_unarmed);
 }
 
+/* A thread that a filter of the target's keeps us from arming. */
+static void leave_unarmed(void)
+{
+        tick_forget(&self.tick);
+        self.armed = false;
+        sampler_count_unarmed();
+        disarm(PG_DISARM_FILTER);
+}
+
 void sampler_enter_thread(void)
 {
+        if (filter_restricts())
+                return leave_unarmed();
         stack_adopt(cells_claim());
         uint64_t period_ns = jittered_period(), first_ns = 1 + random_u64() % period_ns;
         self.armed = tick_start(&self.tick, sampler.kinds, sampler.sig, first_ns, period_ns);
@@ -127,6 +158,7 @@ void sampler_enter_thread(void)
 
 void sampler_leave_thread(void)
 {
+        self.armed = false;
         tick_stop(&self.tick);
 }
 
@@ -135,6 +167,8 @@ void sampler_leave_thread(void)
 
 static void before_fork(void)
 {
+        if (!sampler_is_on())
+                return;
         uint64_t bit = 1ull << (sampler.sig - 1), old = 0;
         raw_call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&bit, (long)&old, sizeof(bit), 0, 0);
         self.had_blocked = old & bit;
@@ -142,6 +176,8 @@ static void before_fork(void)
 
 static void after_fork_in_parent(void)
 {
+        if (!sampler_is_on())
+                return;
         uint64_t bit = 1ull << (sampler.sig - 1);
         if (!self.had_blocked)
                 raw_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&bit, 0, sizeof(bit), 0, 0);
@@ -155,13 +191,66 @@ static void after_fork_in_child(void)
 
 void sampler_after_fork(void)
 {
+        if (sampler.parked_sig)
+                leave_unarmed();
         if (!sampler_is_on())
                 return;
+        atomic_store_explicit(&sampler.in_handler, 0, memory_order_relaxed);
         signals_after_fork();
         threads_after_fork();
         seed_random();
         tick_forget(&self.tick);
         sampler_enter_thread();
+}
+
+/* ---- filters of the target's ---- */
+
+/* A filter may come over all threads at once, also over one on its way back from the handler, which is a system call.
+ * Its last instructions cannot be seen: handlers have to be absent for a while, if this thread is not in one itself. */
+static void wait_for_handlers(void)
+{
+        const struct timespec pause = { .tv_nsec = 1000000 };
+        for (int looks = 0, quiet = 0; looks < 50 && quiet < 5; looks++) {
+                raw_call(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+                quiet = atomic_load_explicit(&sampler.in_handler, memory_order_acquire) ? 0 : quiet + 1;
+        }
+}
+
+/* The handler would be the death of the target: the signal is the target's again, for all threads at once. */
+static void park(void)
+{
+        signals_give_back();
+        sampler.parked_sig = sampler.sig;
+        sampler.sig = 0;
+        tick_stop(&self.tick);
+        if (atomic_load_explicit(&agent.slot->threads_armed, memory_order_relaxed) > 1)
+                wait_for_handlers();
+        sampler_count_unarmed();
+        disarm(PG_DISARM_FILTER);
+}
+
+void sampler_before_filter(bool signals)
+{
+        if (!sampler_is_on())
+                return;
+        if (!signals)
+                park();
+        else if (self.armed)
+                tick_settle(&self.tick, sampler.kinds, sampler.sig);
+}
+
+void sampler_after_refused_filter(void)
+{
+        if (!sampler.parked_sig)
+                return;
+        sampler.sig = sampler.parked_sig;
+        sampler.parked_sig = 0;
+        disarm(PG_DISARM_NONE);
+        atomic_fetch_sub_explicit(&agent.slot->threads_unarmed, 1, memory_order_relaxed);
+        signals_take_again();
+        if (self.armed)
+                self.armed = tick_start(&self.tick, sampler.kinds, sampler.sig, sampler.period_ns,
+                                        sampler.period_ns);
 }
 
 /* ---- start and end ---- */
@@ -175,26 +264,26 @@ static unsigned wanted_kinds(void)
         return 1u << TICK_EVENT | 1u << TICK_TIMER;
 }
 
-static void disarm(enum pg_disarm reason)
+static void give_up(enum pg_disarm reason)
 {
         sampler.sig = 0;
-        atomic_store_explicit(&agent.slot->disarm, reason, memory_order_relaxed);
+        disarm(reason);
 }
 
 void sampler_start(void)
 {
         uint32_t rate_hz = agent.header->rate_hz;
         if (rate_hz == 0 || rate_hz > RATE_HZ_MAX)
-                return disarm(PG_DISARM_NO_TIMER);
+                return give_up(PG_DISARM_NO_TIMER);
         sampler.kinds = wanted_kinds();
         sampler.period_ns = 1000000000u / rate_hz;
         seed_random();
         sampler.sig = signals_take(on_tick);
         if (!sampler.sig)
-                return disarm(PG_DISARM_NO_SIGNAL);
+                return give_up(PG_DISARM_NO_SIGNAL);
         sampler_enter_thread();
         if (!self.armed)
-                return disarm(PG_DISARM_NO_TIMER);
+                return give_up(PG_DISARM_NO_TIMER);
         __register_atfork(before_fork, after_fork_in_parent, after_fork_in_child,
                           __dso_handle); // pthread_atfork()
 }

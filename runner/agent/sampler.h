@@ -19,6 +19,12 @@ void sampler_start(void);
 /** In a forked child, when its slot is attached: arms its one thread. Nothing when the sampler is off. */
 void sampler_after_fork(void);
 
+/** Before the target installs a filter that does not let all of our calls through; signals: handlers may still run.
+ * Threads that tick go on while they may; no other one is armed any more, and the slot says so. */
+void sampler_before_filter(bool signals);
+/** That filter was not installed. */
+void sampler_after_refused_filter(void);
+
 /* ---- for threads.c ---- */
 
 /** False: new threads need no attention. */

@@ -11,3 +11,12 @@ void sampler_start(void)
 void sampler_after_fork(void)
 {
 }
+
+void sampler_before_filter(bool signals)
+{
+        (void)signals;
+}
+
+void sampler_after_refused_filter(void)
+{
+}

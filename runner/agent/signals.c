@@ -31,6 +31,7 @@ static const int candidates[] = { SIGURG, SIGWINCH };
 static struct {
         atomic_flag lock; // held with all signals blocked, so a handler of the same thread cannot wait for it
         _Atomic int sig;  // 0: none taken
+        int given_back;   // the one that was taken before
         signals_handler *handler;
         int32_t pid;                // whose dispositions these are
         bool off_altstack;          // some thread has an alternate stack that is too small
@@ -98,7 +99,7 @@ static void unlock(uint64_t old)
 static bool is_ours(int sig)
 {
         return sig != 0 && sig == atomic_load_explicit(&ours.sig, memory_order_acquire) &&
-               ours.pid == raw_getpid();
+               (!raw_may_call(SYS_getpid) || ours.pid == raw_getpid());
 }
 
 /* ---- our handler ---- */
@@ -141,8 +142,27 @@ int signals_take(signals_handler *handler)
 bool signals_still_ours(void)
 {
         struct sigaction now;
+        if (!raw_may_call(SYS_rt_sigaction))
+                return true;
         return next.sigaction && next.sigaction(ours.sig, NULL, &now) == 0 &&
                now.sa_sigaction == ours.handler;
+}
+
+void signals_give_back(void)
+{
+        uint64_t mask = lock();
+        ours.given_back = atomic_exchange_explicit(&ours.sig, 0, memory_order_acq_rel);
+        next.sigaction(ours.given_back, &ours.of_target, NULL);
+        unlock(mask);
+}
+
+void signals_take_again(void)
+{
+        uint64_t mask = lock();
+        next.sigaction(ours.given_back, NULL, &ours.of_target);
+        install(ours.given_back, NULL);
+        atomic_store_explicit(&ours.sig, ours.given_back, memory_order_release);
+        unlock(mask);
 }
 
 void signals_after_fork(void)
@@ -279,7 +299,7 @@ PG_PUBLIC int siginterrupt(int sig, int interrupt)
 PG_PUBLIC int sigaltstack(const stack_t *restrict stack, stack_t *restrict old)
 {
         if (stack && !(stack->ss_flags & SS_DISABLE) && atomic_load(&ours.sig) && !ours.off_altstack &&
-            stack->ss_size < getauxval(AT_MINSIGSTKSZ) + ALTSTACK_SPARE) {
+            stack->ss_size < getauxval(AT_MINSIGSTKSZ) + ALTSTACK_SPARE && raw_may_call(SYS_rt_sigaction)) {
                 uint64_t mask = lock();
                 ours.off_altstack = true;
                 install(ours.sig, NULL);

@@ -26,7 +26,11 @@ void signals_pass_on(int sig, siginfo_t *info, void *context);
 /** In a forked child: frees what another thread of the parent may have held. */
 void signals_after_fork(void);
 
-/** Whether the kernel still has our handler: a raw system call can take it away. */
+/** What the target wants for the signal is in force from now on, in all threads; signals_take_again() ends that. */
+void signals_give_back(void);
+void signals_take_again(void);
+
+/** Whether the kernel still has our handler: a raw system call can take it away. True where we may not ask. */
 bool signals_still_ours(void);
 
 #endif

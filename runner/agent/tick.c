@@ -194,9 +194,9 @@ static bool hit_at_first_look(const struct tick *t)
         return r->header.type == PERF_RECORD_SAMPLE && r->ran_ns < 2 * step_ns;
 }
 
-static uint64_t hit_first_event(struct tick *t, unsigned kinds, int sig)
+/* The signals of both events carry one number. */
+static void go_on(struct tick *t, unsigned kinds, int sig)
 {
-        bool counts = hit_at_first_look(t);
         int fd = t->event_fd;
         tick_stop(t);
         t->first = false;
@@ -204,7 +204,19 @@ static uint64_t hit_first_event(struct tick *t, unsigned kinds, int sig)
                 start_timer(t, sig);
         if (t->kind != TICK_EVENT)
                 t->event_fd = fd;
+}
+
+static uint64_t hit_first_event(struct tick *t, unsigned kinds, int sig)
+{
+        bool counts = hit_at_first_look(t);
+        go_on(t, kinds, sig);
         return counts ? t->period_ns : 0;
+}
+
+void tick_settle(struct tick *t, unsigned kinds, int sig)
+{
+        if (t->kind == TICK_EVENT && t->first)
+                go_on(t, kinds, sig);
 }
 
 uint64_t tick_hit(struct tick *t, unsigned kinds, int sig, const siginfo_t *info)

@@ -39,6 +39,9 @@ struct tick {
  */
 bool tick_start(struct tick *t, unsigned kinds, int sig, uint64_t first_ns, uint64_t period_ns);
 
+/** Goes on with whole periods at once, without a first hit: later the calls for it may be forbidden. */
+void tick_settle(struct tick *t, unsigned kinds, int sig);
+
 /** Stops it; a signal that is already under way is still recognised by tick_owns. */
 void tick_stop(struct tick *t);
 

@@ -79,6 +79,7 @@ enum pg_disarm { // why an agent gave up measuring
         PG_DISARM_NO_SYMBOLS, // the real allocator was not found
         PG_DISARM_NO_SIGNAL,  // no free signal
         PG_DISARM_NO_TIMER,   // neither perf event nor timer could be had
+        PG_DISARM_FILTER,     // a seccomp filter of the target's leaves no way to sample all threads
         PG_DISARM_COUNT
 };
 
