@@ -90,9 +90,7 @@ static const char *cause(const struct pg_captured *c, const struct totals *t)
                 [PG_DISARM_NO_SYMBOLS] = "; the agent gave up: a libc function was not found",
                 [PG_DISARM_NO_SIGNAL] = "; the agent gave up: SIGURG and SIGWINCH are in use",
                 [PG_DISARM_NO_TIMER] = "; the agent gave up: neither perf events nor CPU timers are allowed",
-                [PG_DISARM_FILTER] =
-                        "; the target installed a seccomp filter, and not all of its threads could be "
-                        "sampled from then on",
+                [PG_DISARM_FILTER] = "; the target's seccomp filter keeps some threads from being sampled",
         };
         if (t->by_stop > 0)
                 return cause_when_stopped(c, t);
