@@ -29,6 +29,28 @@ struct tally {
         uint64_t wall_ns; // of all runs
 };
 
+static void tally_deinit(struct tally *t)
+{
+        pg_call_tree_destroy(t->tree);
+        pg_code_map_destroy(t->map);
+        t->tree = NULL;
+        t->map = NULL;
+}
+
+/* Without any run; also after some that are not to count. */
+static bool tally_clear(struct pg_session *s, struct tally *t, struct pg_error *err)
+{
+        struct pg_measurement *m = &s->out->measurement;
+        tally_deinit(t);
+        t->wall_ns = 0;
+        m->n_profile_runs = 0;
+        m->profile_doubt = NULL;
+        m->stacks[PG_STACKS_CPU] = (struct pg_stack_quality){ 0 };
+        t->map = pg_code_map_create(s->arena);
+        t->tree = t->map ? pg_call_tree_create(t->map) : NULL;
+        return t->tree || pg_fail_nomem(err);
+}
+
 /* A command that is run only once gets no second chance with longer copies of its stack. */
 enum { LONGEST_COPY = INT32_MAX };
 
@@ -311,10 +333,9 @@ static const struct pg_engine_ops *next_engine(const struct pg_session *s, const
 }
 
 /* A static program that a script starts, or threads without libc: the agent sees a part of the tree, others all. */
-static bool others_see_more(const struct pg_session *s, const struct tally *t, uint32_t run,
-                            const char *doubt)
+static bool others_see_more(const struct pg_session *s, const struct tally *t, const char *doubt)
 {
-        return doubt && run == 0 && t->engine == &pg_agent_engine && next_engine(s, t);
+        return doubt && t->engine == &pg_agent_engine && next_engine(s, t);
 }
 
 /* One run into the tally; *ret_why when this engine cannot sample this tree. */
@@ -331,7 +352,7 @@ static bool tally_run(struct pg_session *s, struct tally *t, uint32_t run, const
                 return true;
         const char *doubt = pg_profile_doubt(captured, result.user_ns, result.system_ns,
                                              PG_NS_PER_S / m->sample_rate_hz, s->arena);
-        if (others_see_more(s, t, run, doubt)) {
+        if (others_see_more(s, t, doubt)) {
                 *ret_why = doubt;
                 return true;
         }
@@ -357,6 +378,15 @@ static bool give_up(struct pg_session *s, const char *why)
         return true;
 }
 
+/* From the first run on, by the next engine: one that sees a part only may notice it in a later run. */
+static bool start_over(struct pg_session *s, struct tally *t, const struct pg_engine_ops *next,
+                       const char *why, struct pg_error *err)
+{
+        t->engine = next;
+        return tally_clear(s, t, err) &&
+               pg_session_note(s, err, "sampled by %s, because: %s", t->engine->name, why);
+}
+
 static bool sample_runs(struct pg_session *s, struct tally *t, struct pg_error *err)
 {
         uint32_t run = 0;
@@ -368,12 +398,12 @@ static bool sample_runs(struct pg_session *s, struct tally *t, struct pg_error *
                         run++;
                         continue;
                 }
-                const struct pg_engine_ops *next = run == 0 ? next_engine(s, t) : NULL;
+                const struct pg_engine_ops *next = next_engine(s, t);
                 if (!next)
                         return give_up(s, why);
-                t->engine = next;
-                if (!pg_session_note(s, err, "sampled by %s, because: %s", t->engine->name, why))
+                if (!start_over(s, t, next, why, err))
                         return false;
+                run = 0;
         }
         return finish_pass(s, t, err);
 }
@@ -400,11 +430,7 @@ bool pg_pass_profile(struct pg_session *s, struct pg_error *err)
                 return false;
         if (why)
                 return give_up(s, why);
-        __attribute__((cleanup(pg_code_map_destroyp))) struct pg_code_map *map = pg_code_map_create(s->arena);
-        PG_AUTO_CALL_TREE struct pg_call_tree *tree = map ? pg_call_tree_create(map) : NULL;
-        if (!tree)
-                return pg_fail_nomem(err);
-        t.map = map;
-        t.tree = tree;
-        return start_pass(s, &t, err) && sample_runs(s, &t, err);
+        bool ok = tally_clear(s, &t, err) && start_pass(s, &t, err) && sample_runs(s, &t, err);
+        tally_deinit(&t);
+        return ok;
 }

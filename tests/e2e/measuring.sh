@@ -107,6 +107,21 @@ test_a_static_binary() {
 	expect_row allocations '.status == "unavailable" and (.reason | test("toil_static"))'
 }
 
+# Children that libc tells nobody of, half of the CPU time: the sampler inside does not get there, and knows it by the
+# sum; who names no engine gets one that sees them.
+test_children_by_other_doors() {
+	local door
+	for door in clones plain; do
+		measure --metrics cpu_share --runs 2 -- "$PERFGATE_FIXTURES/cpu_processes" $door 20 40
+		expect_json perfgate-out/result.json '.benchmarks[0] | .engines.cpu != "agent" and
+			([.metrics[] | select(.function == "in_child") | .current] | length == 1 and .[0] > 30)'
+		perfgate run --metrics cpu_share --runs 2 --engine agent -- "$PERFGATE_FIXTURES/cpu_processes" $door 20 40 >/dev/null 2>&1 || true
+		expect_json perfgate-out/result.json '.benchmarks[0] | .engines.cpu == "agent" and
+			(.measured.profile.doubt | test("a child that was not made by libc.s pthread_create or fork")) and
+			([.metrics[] | select(.metric == "cpu_share") | .verdict] | all(. == "inconclusive"))'
+	done
+}
+
 # A script around a static program: most of the CPU time is where the agent does not get. Who names no engine gets one
 # that sees all of it; who names the agent is told what is missing.
 test_the_cpu_time_of_a_static_child() {
