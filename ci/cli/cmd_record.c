@@ -198,6 +198,17 @@ static bool is_any_measured(const struct pg_snapshot *s)
         return false;
 }
 
+/* The folder holds one recording. One that profiled nothing leaves an older one's profiles alone. */
+static bool remove_older(const struct record_args *args, const struct pg_measured_all *m, enum pg_exit status,
+                         struct pg_error *err)
+{
+        const struct pg_report_profiles none = { 0 };
+        const struct pg_report_profiles *p = m->snapshot->n_benchmarks ? &m->profiles[0] : &none;
+        if (status != PG_EXIT_PASS && !p->cpu && !p->heap && !p->locks && !p->lock_holders)
+                return true;
+        return pg_profiles_remove_others(args->output_dir, p, args->folded, err);
+}
+
 static bool finish(const struct record_args *args, char **argv, const struct pg_plan *plan,
                    const struct pg_measured_all *m, enum pg_exit *ret, struct pg_error *err)
 {
@@ -207,7 +218,7 @@ static bool finish(const struct record_args *args, char **argv, const struct pg_
         *ret = m->failure                                             ? PG_EXIT_TARGET
                : is_any_measured(m->snapshot) && gate->exit_code == 0 ? PG_EXIT_PASS
                                                                       : PG_EXIT_NOTHING;
-        if (!save_result(args, argv, m, gate, *ret, err))
+        if (!save_result(args, argv, m, gate, *ret, err) || !remove_older(args, m, *ret, err))
                 return false;
         say(args, m);
         return true;

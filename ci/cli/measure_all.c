@@ -4,10 +4,12 @@
  */
 #include "ci/cli/measure_all.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "ci/cli/progress.h"
 #include "ci/cli/stop.h"
@@ -102,6 +104,33 @@ static bool save_profiles(struct pg_arena *a, const struct pg_measure_all_args *
                save_profile(&to, "heap", m->heap, &ret->heap, err) &&
                save_profile(&to, "locks", m->locks, &ret->locks, err) &&
                save_profile(&to, "lock_holders", m->lock_holders, &ret->lock_holders, err);
+}
+
+static bool remove_file(const char *folder, const char *name, const char *ending, struct pg_error *err)
+{
+        char file[64];
+        snprintf(file, sizeof(file), "%s%s", name, ending);
+        PG_AUTO_FREE char *path = pg_path_join(folder, file);
+        if (!path)
+                return pg_fail_nomem(err);
+        return unlink(path) == 0 || errno == ENOENT || errno == EISDIR ||
+               pg_fail_os(err, "cannot remove '%s', which is of an earlier recording", path);
+}
+
+bool pg_profiles_remove_others(const char *folder, const struct pg_report_profiles *written, bool folded,
+                               struct pg_error *err)
+{
+        const struct {
+                const char *name, *written;
+        } kinds[] = { { "cpu", written->cpu },
+                      { "heap", written->heap },
+                      { "locks", written->locks },
+                      { "lock_holders", written->lock_holders } };
+        for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+                if ((!kinds[i].written && !remove_file(folder, kinds[i].name, ".pb.gz", err)) ||
+                    ((!kinds[i].written || !folded) && !remove_file(folder, kinds[i].name, ".folded", err)))
+                        return false;
+        return true;
 }
 
 /* ---- benchmarks ---- */

@@ -30,4 +30,9 @@ struct pg_measured_all {
 PG_MUST_CHECK bool pg_measure_all(const struct pg_plan *plan, const struct pg_measure_all_args *args,
                                   struct pg_measured_all *ret, struct pg_error *err);
 
+/** Removes from folder what an earlier recording left and this one, whose profiles these are, did not write: profiles
+ * and folded stacks of other kinds. Nothing else is touched. folded: this one wrote folded stacks. */
+PG_MUST_CHECK bool pg_profiles_remove_others(const char *folder, const struct pg_report_profiles *written,
+                                             bool folded, struct pg_error *err);
+
 #endif

@@ -112,6 +112,21 @@ test_verified_stacks() {
 
 # 20,000 blocks of 64 bytes are 1,280,000 bytes; a stack each 4 KiB gives about 312 samples, whose estimate is off by
 # 1/sqrt(312) = 6 % on average: a third more or less will not be seen.
+# The folder holds one recording: what record itself left there of another kind goes, once the new one is written.
+test_an_older_recording_goes() {
+	expect_exit 0 -- perfgate record -o out --folded -- "$toil" make 300 parse 2000
+	touch out/mine.txt out/other.pb.gz
+	expect_exit 1 -- perfgate record -o out --metrics nothing -- "$toil" make 1
+	expect_exit 5 -- perfgate record -o out -- ./no-such-program
+	[[ $(cd out && echo *) == "cpu.folded cpu.pb.gz heap.folded heap.pb.gz mine.txt other.pb.gz result.json" ]] || fail "all as it was, not $(ls out)"
+	expect_exit 0 -- perfgate record -o out --metrics cpu_share -- "$toil" parse 2000
+	[[ $(cd out && echo *) == "cpu.pb.gz mine.txt other.pb.gz result.json" ]] || fail "only the CPU profile, not $(ls out)"
+	expect_exit 0 -- perfgate record -o out --metrics allocations -- "$toil" make 300
+	[[ $(cd out && echo *) == "heap.pb.gz mine.txt other.pb.gz result.json" ]] || fail "only the heap profile, not $(ls out)"
+	expect_exit 5 -- perfgate record -o out --metrics cpu_share -- "$toil" parse 2000 status 3
+	[[ $(cd out && echo *) == "cpu.pb.gz mine.txt other.pb.gz result.json" ]] || fail "what was profiled until it failed, not $(ls out)"
+}
+
 test_sampled_allocations() {
 	expect_exit 0 -- perfgate record -o out --metrics allocations --allocations sampled:4KiB -- "$toil" make 20000
 	expect_row allocations '.current == 20000' out/result.json
