@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "baseline/keys.h"
+#include "runner/base/units.h"
 
 /* ---- host and tool ---- */
 
@@ -207,8 +208,8 @@ static bool add_self_ns(struct pg_json_reader *r, struct reading *b, const struc
                         return pg_fail_nomem(r->err);
         }
         if (f->n_self_ns != b->n_self_ns)
-                return pg_json_fail(r, "\"self_ns\" has %zu values, the function before has %zu",
-                                    f->n_self_ns, b->n_self_ns);
+                return pg_json_fail(r, "\"self_ns\" has %zu value%s, the function before has %zu",
+                                    f->n_self_ns, pg_plural(f->n_self_ns), b->n_self_ns);
         for (size_t i = 0; i < f->n_self_ns; i++)
                 if (!add(r, &b->self_sums[i], f->f.self_ns[i]))
                         return false;
@@ -450,14 +451,15 @@ static bool read_profile(struct pg_json_reader *r, void *into)
         r->value = b->profile_at;
         if (p.samples.n == 0 || p.samples.n != p.total_ns.n)
                 return pg_json_fail(r,
-                                    "\"samples\" has %zu values and \"total_ns\" %zu, expected one of each "
+                                    "\"samples\" has %zu value%s and \"total_ns\" %zu, expected one of each "
                                     "for each run",
-                                    p.samples.n, p.total_ns.n);
+                                    p.samples.n, pg_plural(p.samples.n), p.total_ns.n);
         if (p.user_ns.n != p.system_ns.n || (p.user_ns.n != 0 && p.user_ns.n != p.samples.n))
-                return pg_json_fail(r,
-                                    "\"user_ns\" has %zu values and \"system_ns\" %zu, expected %zu of both, "
-                                    "one for each run",
-                                    p.user_ns.n, p.system_ns.n, p.samples.n);
+                return pg_json_fail(
+                        r,
+                        "\"user_ns\" has %zu value%s and \"system_ns\" %zu, expected %zu of both, "
+                        "one for each run",
+                        p.user_ns.n, pg_plural(p.user_ns.n), p.system_ns.n, p.samples.n);
         b->m.profile_doubt = p.doubt;
         b->m.profile_user_ns = p.user_ns.samples;
         b->m.profile_system_ns = p.system_ns.samples;
@@ -547,8 +549,9 @@ static bool check_profile(struct pg_json_reader *r, const struct reading *b)
                 r->value = b->functions_at;
                 if (b->n_self_ns != m->n_profile_runs || !b->n_self_ns)
                         return pg_json_fail(r,
-                                            "each \"self_ns\" has %zu values, but \"profile\" has %zu runs",
-                                            b->n_self_ns, m->n_profile_runs);
+                                            "each \"self_ns\" has %zu value%s, but \"profile\" has %zu run%s",
+                                            b->n_self_ns, pg_plural(b->n_self_ns), m->n_profile_runs,
+                                            pg_plural(m->n_profile_runs));
                 for (size_t i = 0; i < m->n_profile_runs; i++)
                         if (b->self_sums[i] > m->profile_total_ns[i])
                                 return pg_json_fail(r,

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "compare/limits.h"
+#include "runner/base/units.h"
 
 enum { MIN_SAMPLES = 200, MIN_RUNS = 2, CHANCE = 4 };
 static const double EPSILON = 1e-9; // points: 25.0 - 20.0 is not beyond 5
@@ -261,7 +262,7 @@ static const char *too_few(struct pg_judge *j, double samples)
         if (samples == 0)
                 return "no samples, take a longer benchmark";
         return pg_judge_say(j, "only %.0f sample%s, take more runs or a longer benchmark", samples,
-                            samples == 1 ? "" : "s");
+                            pg_plural(samples));
 }
 
 /* True when the profiles are fit to be judged function by function; else there is a row that says why not. */

@@ -85,7 +85,7 @@ static const char *doubt_rise(struct pg_judge *j, const struct pg_row *row, cons
         size_t enough = pg_metrics[row->metric].kind == PG_EXACT ? MIN_RUNS_DEMOTED : MIN_RUNS;
         if (runs < enough)
                 return pg_judge_say(j, "only %zu run%s, at least %zu on each side can decide", runs,
-                                    runs == 1 ? "" : "s", enough);
+                                    pg_plural(runs), enough);
         double worst = base->spread.max, best = head->spread.min;
         bool shown = runs >= PG_JUDGE_MANY_RUNS ? best > worst
                                                 : pg_rise_breaks(&j->thresholds->of[row->metric].max_increase,

@@ -152,7 +152,7 @@ static void say_what_happened(const struct baseline_args *args, const struct pg_
         case PG_EXIT_PASS:
                 if (!args->output.quiet)
                         fprintf(stderr, "perfgate: %s holds %zu benchmark%s\n", path, s->n_benchmarks,
-                                s->n_benchmarks == 1 ? "" : "s");
+                                pg_plural(s->n_benchmarks));
                 return;
         case PG_EXIT_REGRESSION:
                 fprintf(stderr,
@@ -230,8 +230,8 @@ static void put_head(const struct pg_snapshot *s, const char *path, struct pg_bu
         pg_buf_printf(out, "%s: made %s by perfgate %s", path, s->created, s->tool_version);
         if (s->commit)
                 pg_buf_printf(out, " of commit %.12s", s->commit);
-        pg_buf_printf(out, "\non %s, %u cores, %s, %s\n", s->host.cpu_model, s->host.cores, s->host.kernel,
-                      s->host.libc);
+        pg_buf_printf(out, "\non %s, %u core%s, %s, %s\n", s->host.cpu_model, s->host.cores,
+                      pg_plural(s->host.cores), s->host.kernel, s->host.libc);
         for (size_t i = 0; i < s->n_accepted; i++)
                 pg_buf_printf(out, "accepted %s: %s (%s)\n", s->accepted[i].time, s->accepted[i].reason,
                               s->accepted[i].summary);
@@ -256,11 +256,6 @@ static bool show(struct baseline_args *args, char **argv, enum pg_exit *ret, str
         return pg_report_text(&r, &style, &out, err) && pg_write_output(&out, err);
 }
 
-static const char *plural(size_t n)
-{
-        return n == 1 ? "" : "s";
-}
-
 static bool verify(struct baseline_args *args, char **argv, enum pg_exit *ret, struct pg_error *err)
 {
         (void)argv, (void)ret;
@@ -274,8 +269,8 @@ static bool verify(struct baseline_args *args, char **argv, enum pg_exit *ret, s
                 functions += s->benchmarks[i].n_functions;
         }
         printf("%s is a sound baseline: %zu benchmark%s, %zu sample%s, %zu function%s\n", args->baseline_path,
-               s->n_benchmarks, plural(s->n_benchmarks), samples, plural(samples), functions,
-               plural(functions));
+               s->n_benchmarks, pg_plural(s->n_benchmarks), samples, pg_plural(samples), functions,
+               pg_plural(functions));
         return true;
 }
 

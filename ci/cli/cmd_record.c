@@ -135,19 +135,30 @@ static bool save_result(const struct record_args *args, char **argv, const struc
         return pg_file_replace(path, json.data, json.len, err) || pg_context(err, "%s", path);
 }
 
-/* lost: what became of those that were, e.g. "samples were lost". */
+/* Words for one and for any other number. */
+struct words {
+        const char *one, *many;
+};
+
+static const char *choose(const struct words *w, uint64_t n)
+{
+        return n == 1 ? w->one : w->many;
+}
+
+/* lost: what became of those that were. */
 static void say_written(const struct record_args *args, const char *file, const struct pg_stack_quality *q,
-                        const char *events, const char *lost)
+                        struct words events, struct words lost)
 {
         if (!file)
                 return;
         uint64_t broken = q->truncated + q->unknown + q->other;
-        fprintf(stderr, "perfgate: %s/%s: %" PRIu64 " %s", args->output_dir, file, q->events, events);
+        fprintf(stderr, "perfgate: %s/%s: %" PRIu64 " %s", args->output_dir, file, q->events,
+                choose(&events, q->events));
         if (q->events)
                 fprintf(stderr, ", %.2f %% of the stacks complete",
                         100.0 * (double)(q->events > broken ? q->events - broken : 0) / (double)q->events);
         if (q->lost)
-                fprintf(stderr, "; %" PRIu64 " %s", q->lost, lost);
+                fprintf(stderr, "; %" PRIu64 " %s", q->lost, choose(&lost, q->lost));
         fputs("\n", stderr);
 }
 
@@ -167,11 +178,13 @@ static void say(const struct record_args *args, const struct pg_measured_all *m)
         if (m->snapshot->n_benchmarks == 0 || args->quiet)
                 return;
         const struct pg_measurement *b = &m->snapshot->benchmarks[0];
-        say_written(args, m->profiles[0].cpu, &b->stacks[PG_STACKS_CPU], "samples", "more were lost");
-        say_written(args, m->profiles[0].heap, &b->stacks[PG_STACKS_ALLOCATION], "allocations",
-                    "live blocks are in no stack");
-        say_written(args, m->profiles[0].locks, &b->stacks[PG_STACKS_LOCK], "waits and their causes",
-                    "more were lost");
+        const struct words samples = { "sample", "samples" }, allocations = { "allocation", "allocations" },
+                           waits = { "wait or cause of one", "waits and their causes" },
+                           lost = { "more was lost", "more were lost" },
+                           stackless = { "live block is in no stack", "live blocks are in no stack" };
+        say_written(args, m->profiles[0].cpu, &b->stacks[PG_STACKS_CPU], samples, lost);
+        say_written(args, m->profiles[0].heap, &b->stacks[PG_STACKS_ALLOCATION], allocations, stackless);
+        say_written(args, m->profiles[0].locks, &b->stacks[PG_STACKS_LOCK], waits, lost);
         say_unavailable(b);
         for (size_t i = 0; b->notes && b->notes[i]; i++)
                 fprintf(stderr, "perfgate: %s\n", b->notes[i]);

@@ -137,8 +137,7 @@ static bool put_top(struct pg_buf *out, const struct pg_profile *p, const struct
         char all[PG_NUMBER_MAX];
         format_value(sum, t->unit, all);
         put_name(out, t->type);
-        pg_buf_printf(out, ": %s in %zu distinct stack%s\n\n", all, p->n_samples,
-                      p->n_samples == 1 ? "" : "s");
+        pg_buf_printf(out, ": %s in %zu distinct stack%s\n\n", all, p->n_samples, pg_plural(p->n_samples));
         put_rows(out, rows, n, args->limit ? args->limit : SIZE_MAX, sum, t->unit);
         return true;
 }

@@ -86,7 +86,8 @@ static const char *describe_output(struct pg_arena *a, int fd)
                 length += (uint64_t)n;
         }
         char text[PG_NUMBER_MAX];
-        return pg_arena_printf(a, "%s bytes, %016" PRIx64, pg_format_count(length, text), hash);
+        return pg_arena_printf(a, "%s byte%s, %016" PRIx64, pg_format_count(length, text), pg_plural(length),
+                               hash);
 }
 
 static const char *describe_end(struct pg_arena *a, const struct pg_launch_result *r)
@@ -321,8 +322,9 @@ static void put_mappings(const struct suite *s, struct pg_buf *out)
 static bool print(const struct suite *s, bool differs, struct pg_error *err)
 {
         PG_AUTO_BUF struct pg_buf out = { 0 };
-        pg_buf_printf(&out, "%zu bare runs against %zu of each pass; %zu %s in each\n\n", s->n_bare,
-                      s->n_measured, s->bare[0].programs, s->bare[0].programs == 1 ? "program" : "programs");
+        pg_buf_printf(&out, "%zu bare run%s against %zu of each pass; %zu program%s in each\n\n", s->n_bare,
+                      pg_plural(s->n_bare), s->n_measured, s->bare[0].programs,
+                      pg_plural(s->bare[0].programs));
         put_table(s, &out);
         for (size_t i = 0; i < N_PASSES; i++)
                 if (s->columns[i].unavailable)

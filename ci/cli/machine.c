@@ -262,8 +262,8 @@ static bool put_host(struct pg_arena *a, struct pg_buf *out, struct pg_error *er
         struct pg_host host;
         if (!pg_host_describe(a, &host, err))
                 return false;
-        pg_buf_printf(out, "%s, %u %s\nLinux %s, %s, %s\n", host.cpu_model, host.cores,
-                      host.cores == 1 ? "core" : "cores", host.kernel, host.libc, host.os);
+        pg_buf_printf(out, "%s, %u core%s\nLinux %s, %s, %s\n", host.cpu_model, host.cores,
+                      pg_plural(host.cores), host.kernel, host.libc, host.os);
         return true;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ci/report/escape.h"
+#include "runner/base/units.h"
 
 char *pg_cell_value(enum pg_metric metric, double value, char out[PG_NUMBER_MAX])
 {
@@ -150,11 +151,6 @@ const char *pg_report_word(const struct pg_report *r)
         return only_measured(r) ? "MEASURED" : pg_verdict_word(pg_report_verdict(r));
 }
 
-static const char *plural(size_t n)
-{
-        return n == 1 ? "" : "s";
-}
-
 static size_t lonely_benchmarks(const struct pg_gate *g)
 {
         size_t n = 0;
@@ -180,21 +176,21 @@ const char *pg_report_headline(struct pg_arena *a, const struct pg_report *r)
                 return "nothing was measured";
         size_t rows = g->n_fail + g->n_warn + g->n_pass + g->n_inconclusive, n = judged_benchmarks(g);
         if (g->verdict == PG_FAIL)
-                return pg_arena_printf(a, "%zu of %zu metric%s regressed", g->n_fail, rows, plural(rows));
+                return pg_arena_printf(a, "%zu of %zu metric%s regressed", g->n_fail, rows, pg_plural(rows));
         if (only_measured(r))
                 return pg_arena_printf(a, "%zu benchmark%s, not compared with a baseline", g->n_benchmarks,
-                                       plural(g->n_benchmarks));
+                                       pg_plural(g->n_benchmarks));
         if (g->reason)
                 return pg_arena_printf(a, "%s", g->reason);
         if (g->verdict == PG_INCONCLUSIVE)
                 return g->n_inconclusive ? pg_arena_printf(a, "%zu of %zu metric%s could not be decided",
-                                                           g->n_inconclusive, rows, plural(rows))
+                                                           g->n_inconclusive, rows, pg_plural(rows))
                                          : "some benchmarks could not be decided";
         size_t warnings = g->n_warn + lonely_benchmarks(g);
         if (g->verdict == PG_WARN)
-                return pg_arena_printf(a, "nothing regressed, %zu warning%s", warnings, plural(warnings));
-        return pg_arena_printf(a, "%zu metric%s of %zu benchmark%s within the limits", rows, plural(rows), n,
-                               plural(n));
+                return pg_arena_printf(a, "nothing regressed, %zu warning%s", warnings, pg_plural(warnings));
+        return pg_arena_printf(a, "%zu metric%s of %zu benchmark%s within the limits", rows, pg_plural(rows),
+                               n, pg_plural(n));
 }
 
 /* For choosing what to name first: red before yellow, exact before statistical, then with a culprit, then how

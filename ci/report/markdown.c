@@ -10,6 +10,7 @@
 
 #include "ci/report/cells.h"
 #include "ci/report/escape.h"
+#include "runner/base/units.h"
 
 enum { ENOUGH = 900 * 1024, MAX_CULPRITS = 10 };
 
@@ -197,7 +198,7 @@ static void put_rest(struct page *p)
         if (!n)
                 return;
         const char *other = count_rows(p->report->gate, true) ? "other " : "";
-        pg_buf_printf(p->out, "<details><summary>%zu %smetric%s</summary>\n", n, other, n == 1 ? "" : "s");
+        pg_buf_printf(p->out, "<details><summary>%zu %smetric%s</summary>\n", n, other, pg_plural(n));
         put_table(p, false);
         pg_buf_puts(p->out, "</details>\n\n");
 }
@@ -225,8 +226,8 @@ static void put_gate(struct page *p)
                 pg_buf_putc(p->out, '\n');
         put_rest(p);
         if (p->left_out)
-                pg_buf_printf(p->out, "%zu lines were left out here, `result.json` has all of them.\n\n",
-                              p->left_out);
+                pg_buf_printf(p->out, "%zu line%s left out here, `result.json` has all.\n\n", p->left_out,
+                              p->left_out == 1 ? " was" : "s were");
 }
 
 bool pg_report_markdown(const struct pg_report *r, struct pg_buf *out, struct pg_error *err)

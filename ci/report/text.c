@@ -11,6 +11,7 @@
 
 #include "ci/report/cells.h"
 #include "ci/report/escape.h"
+#include "runner/base/units.h"
 
 enum { INDENT_ROW = 2, INDENT_DETAIL = 6, GAP = 2, MIN_WIDTH = 40, MIN_LABEL = 16 };
 enum { MAX_CULPRITS = 5, MAX_QUIET_SHARES = 5, MAX_NOTES = 8, MAX_NAMED = 3 };
@@ -552,7 +553,8 @@ static void put_notes(struct page *p)
                         put_note(p, notes + i, k - i);
         }
         if (said > MAX_NOTES)
-                pg_buf_printf(p->out, "and %zu more notes, all with --verbose\n", said - MAX_NOTES);
+                pg_buf_printf(p->out, "and %zu more note%s, all with --verbose\n", said - MAX_NOTES,
+                              pg_plural(said - MAX_NOTES));
 }
 
 /* What measuring had to say of a benchmark beyond its numbers. */

@@ -128,6 +128,11 @@ static void three_digits(double v, const char *unit, char out[PG_NUMBER_MAX])
         snprintf(out, PG_NUMBER_MAX, "%.*f %s", v < 9.995 ? 2 : v < 99.95 ? 1 : 0, v, unit);
 }
 
+const char *pg_plural(uint64_t n)
+{
+        return n == 1 ? "" : "s";
+}
+
 char *pg_format_size(uint64_t bytes, char out[PG_NUMBER_MAX])
 {
         static const char *const names[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };

@@ -33,6 +33,9 @@ char *pg_format_duration(uint64_t ns, char out[PG_NUMBER_MAX]);
 /** "+5.2 %", "-0.03 %", "=" for exactly 0, "new" for a rise from 0 (change_ratio infinite). */
 char *pg_format_change(double change_ratio, char out[PG_NUMBER_MAX]);
 
+/** The ending of a noun that stands behind n: "" for 1, else "s". Static. */
+const char *pg_plural(uint64_t n);
+
 /**
  * The candidate that a mistyped word most probably meant, or NULL when none is near.
  *

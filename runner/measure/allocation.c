@@ -7,6 +7,7 @@
  * tree that the agent did not see whole is unavailable, never a smaller number.
  */
 #include "runner/capture/capture.h"
+#include "runner/base/units.h"
 #include "runner/measure/call_sites.h"
 #include "runner/measure/call_tree.h"
 #include "runner/measure/coverage.h"
@@ -121,7 +122,7 @@ static const char *how_live(struct pg_session *s)
                 interval = s->options->stack_interval_bytes;
         if (!interval)
                 return "every block";
-        return pg_arena_printf(s->arena, "a sample each %" PRIu64 " bytes", interval);
+        return pg_arena_printf(s->arena, "a sample each %" PRIu64 " byte%s", interval, pg_plural(interval));
 }
 
 /*
@@ -136,11 +137,13 @@ static bool tell_live(struct pg_session *s, const struct totals *t, struct pg_pr
                 return pg_profile_add_comment(
                         b, "inuse_objects and inuse_space were not asked for (--live off)", err);
         const char *how = how_live(s);
-        const char *peak = pg_arena_printf(
-                s->arena, "inuse_objects and inuse_space: live at the peak of %s, %" PRIu64 " bytes, from %s",
-                pg_module_name(t->peak_program), t->peak_heap_bytes, how ? how : "");
-        const char *leaked =
-                pg_arena_printf(s->arena, "live at exit, all processes: %" PRIu64 " bytes", t->leaked_bytes);
+        const char *peak = pg_arena_printf(s->arena,
+                                           "inuse_objects and inuse_space: live at the peak of %s, %" PRIu64
+                                           " byte%s, from %s",
+                                           pg_module_name(t->peak_program), t->peak_heap_bytes,
+                                           pg_plural(t->peak_heap_bytes), how ? how : "");
+        const char *leaked = pg_arena_printf(s->arena, "live at exit, all processes: %" PRIu64 " byte%s",
+                                             t->leaked_bytes, pg_plural(t->leaked_bytes));
         if (!how || !peak || !leaked)
                 return pg_fail_nomem(err);
         return pg_profile_add_comment(b, peak, err) && pg_profile_add_comment(b, leaked, err);
@@ -151,8 +154,8 @@ static bool tell_sampled(struct pg_session *s, struct pg_profile_builder *b, str
         if (!s->options->stack_interval_bytes)
                 return true;
         const char *text = pg_arena_printf(
-                s->arena, "alloc_objects and alloc_space: estimates from a sample each %" PRIu64 " bytes",
-                s->options->stack_interval_bytes);
+                s->arena, "alloc_objects and alloc_space: estimates from a sample each %" PRIu64 " byte%s",
+                s->options->stack_interval_bytes, pg_plural(s->options->stack_interval_bytes));
         return text ? pg_profile_add_comment(b, text, err) : pg_fail_nomem(err);
 }
 
@@ -305,9 +308,9 @@ static bool check_verified(struct pg_session *s, struct pg_error *err)
                                q->different, q->verified);
         return !q->verified ||
                pg_session_note(s, err,
-                               "%" PRIu64 " reused call stacks were checked against a full unwind, "
-                               "all were right",
-                               q->verified);
+                               "%" PRIu64 " reused call stack%s checked against a full unwind, %s right",
+                               q->verified, q->verified == 1 ? " was" : "s were",
+                               q->verified == 1 ? "and was" : "all were");
 }
 
 static bool finish_pass(struct pg_session *s, const struct pg_captured *captured, const struct totals *t,

@@ -250,18 +250,19 @@ static void put_interrupted(struct writer *w, const struct pg_probe_image *s)
 static void put_environment(struct writer *w, const struct program *p)
 {
         put(w, PG_CHECK_ENVIRONMENT, "at the start",
-            pg_arena_printf(w->a, "%" PRIu64 " variables, %016" PRIx64, p->variables, p->environment_hash));
+            pg_arena_printf(w->a, "%" PRIu64 " variable%s, %016" PRIx64, p->variables,
+                            pg_plural(p->variables), p->environment_hash));
         put(w, PG_CHECK_ENVIRONMENT, "at the end",
-            pg_arena_printf(w->a, "%" PRIu64 " variables, %016" PRIx64, p->sums.variables_at_end,
-                            p->sums.environment_hash_at_end));
+            pg_arena_printf(w->a, "%" PRIu64 " variable%s, %016" PRIx64, p->sums.variables_at_end,
+                            pg_plural(p->sums.variables_at_end), p->sums.environment_hash_at_end));
 }
 
 static void put_heap(struct writer *w, const struct pg_probe_image *s)
 {
         put_count(w, PG_CHECK_ERRNO, "changed by the allocator", s->errno_changed);
         put(w, PG_CHECK_SIZES, "blocks",
-            pg_arena_printf(w->a, "%" PRIu64 " of %" PRIu64 " bytes in all, %016" PRIx64, s->blocks,
-                            s->usable_bytes, s->sizes_hash));
+            pg_arena_printf(w->a, "%" PRIu64 " of %" PRIu64 " byte%s in all, %016" PRIx64, s->blocks,
+                            s->usable_bytes, pg_plural(s->usable_bytes), s->sizes_hash));
 }
 
 static void put_threads(struct writer *w, const struct program *p)

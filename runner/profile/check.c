@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "runner/base/units.h"
 #include "runner/profile/text.h"
 
 static bool check_text(const char *s, const char *what, size_t i, struct pg_error *err)
@@ -22,8 +23,8 @@ static bool check_text(const char *s, const char *what, size_t i, struct pg_erro
 static bool check_types(const struct pg_profile *p, struct pg_error *err)
 {
         if (p->n_sample_types == 0 || p->default_type >= p->n_sample_types)
-                return pg_fail(err, PG_EDATA, "%zu sample types, number %u is the default", p->n_sample_types,
-                               p->default_type + 1);
+                return pg_fail(err, PG_EDATA, "%zu sample type%s, number %u is the default",
+                               p->n_sample_types, pg_plural(p->n_sample_types), p->default_type + 1);
         for (size_t i = 0; i < p->n_sample_types; i++)
                 if (!check_text(p->sample_types[i].type, "sample type", i, err) ||
                     !check_text(p->sample_types[i].unit, "sample type", i, err))

@@ -16,6 +16,7 @@
 #include "runner/base/buf.h"
 #include "runner/base/cleanup.h"
 #include "runner/base/file.h"
+#include "runner/base/units.h"
 #include "runner/profile/gunzip.h"
 #include "runner/profile/ids.h"
 #include "runner/profile/text.h"
@@ -103,8 +104,8 @@ static bool read_field(const struct reader *r, size_t *at, struct field *f, stru
                 return pg_fail(err, PG_EDATA, "byte %zu: not a pprof profile (field type %u)", f->at,
                                f->wire);
         if (len > r->len - *at)
-                return pg_fail(err, PG_EDATA, "byte %zu: a field of %llu bytes, but only %zu are left", f->at,
-                               (unsigned long long)len, r->len - *at);
+                return pg_fail(err, PG_EDATA, "byte %zu: a field of %llu byte%s, but only %zu are left",
+                               f->at, (unsigned long long)len, pg_plural(len), r->len - *at);
         f->bytes = r->data + *at;
         f->len = len;
         *at += len;
@@ -285,8 +286,8 @@ static bool fill_sample(struct reader *r, const struct field *f, const Pprof__Sa
 {
         size_t values_bytes = m->n_value * sizeof(*to->values);
         if (m->n_value != r->p->n_sample_types)
-                return pg_fail(err, PG_EDATA, "byte %zu: a sample of %zu values, expected %zu", f->at,
-                               m->n_value, r->p->n_sample_types);
+                return pg_fail(err, PG_EDATA, "byte %zu: a sample of %zu value%s, expected %zu", f->at,
+                               m->n_value, pg_plural(m->n_value), r->p->n_sample_types);
         char *block =
                 pg_arena_calloc(r->p->arena, 1, values_bytes + m->n_location_id * sizeof(*to->locations));
         if (!block)

@@ -112,6 +112,13 @@ test_verified_stacks() {
 
 # 20,000 blocks of 64 bytes are 1,280,000 bytes; a stack each 4 KiB gives about 312 samples, whose estimate is off by
 # 1/sqrt(312) = 6 % on average: a third more or less will not be seen.
+test_one_of_a_thing() {
+	expect_exit 0 -- perfgate record -o out --metrics allocations -- "$toil" make 1
+	expect_stderr "heap.pb.gz: 1 allocation, 100.00 % of the stacks complete"
+	expect_exit 0 -- perfgate top -s alloc_objects out/heap.pb.gz
+	expect_stdout "alloc_objects: 1 in 1 distinct stack"
+}
+
 # The folder holds one recording: what record itself left there of another kind goes, once the new one is written.
 test_an_older_recording_goes() {
 	expect_exit 0 -- perfgate record -o out --folded -- "$toil" make 300 parse 2000

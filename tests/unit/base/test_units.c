@@ -111,6 +111,15 @@ static void the_nearest_word_is_named_only_when_it_is_near(void **state)
         assert_null(pg_nearest(far, words));
 }
 
+static void one_of_a_thing_has_no_s(void **state)
+{
+        (void)state;
+        assert_string_equal(pg_plural(1), "");
+        assert_string_equal(pg_plural(0), "s");
+        assert_string_equal(pg_plural(2), "s");
+        assert_string_equal(pg_plural((1ull << 32) + 1), "s");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -119,6 +128,7 @@ int main(void)
                 cmocka_unit_test(counts_reject_signs_and_overflow),
                 cmocka_unit_test(people_see_three_significant_digits),
                 cmocka_unit_test(the_nearest_word_is_named_only_when_it_is_near),
+                cmocka_unit_test(one_of_a_thing_has_no_s),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
