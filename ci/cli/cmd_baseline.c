@@ -144,10 +144,12 @@ static bool show_gate(const struct baseline_args *args, char **argv, const struc
         return pg_outputs_write(&r, &args->output, err);
 }
 
-static void say_what_happened(const struct baseline_args *args, const struct pg_snapshot *s,
+/* existed: there was a file before. */
+static void say_what_happened(const struct baseline_args *args, const struct pg_snapshot *s, bool existed,
                               enum pg_exit status)
 {
         const char *path = args->baseline_path;
+        const char *unwritten = existed ? "was left as it is" : "was not written";
         switch (status) {
         case PG_EXIT_PASS:
                 if (!args->output.quiet)
@@ -156,18 +158,18 @@ static void say_what_happened(const struct baseline_args *args, const struct pg_
                 return;
         case PG_EXIT_REGRESSION:
                 fprintf(stderr,
-                        "perfgate: %s was left as it is: this run is worse; to take it all the same: "
+                        "perfgate: %s %s: this run is worse; to take it all the same: "
                         "--accept \"why\"\n",
-                        path);
+                        path, unwritten);
                 return;
         case PG_EXIT_NOTHING:
                 fprintf(stderr,
-                        "perfgate: %s was left as it is: a metric that the configuration names could not be "
+                        "perfgate: %s %s: a metric that the configuration names could not be "
                         "measured\n",
-                        path);
+                        path, unwritten);
                 return;
         default:
-                fprintf(stderr, "perfgate: %s was left as it is: a target failed\n", path);
+                fprintf(stderr, "perfgate: %s %s: a target failed\n", path, unwritten);
         }
 }
 
@@ -185,7 +187,7 @@ static bool judge_and_save(const struct baseline_args *args, char **argv, const 
                 return false;
         if (*ret == PG_EXIT_PASS && !pg_baseline_save(args->baseline_path, m->snapshot, err))
                 return pg_context(err, "baseline '%s'", args->baseline_path);
-        say_what_happened(args, m->snapshot, *ret);
+        say_what_happened(args, m->snapshot, old != NULL, *ret);
         return true;
 }
 

@@ -379,6 +379,24 @@ test_refresh_makes_a_first_baseline() {
 	only_files main.json perfgate.json
 }
 
+# A file that is not there cannot be left as it is.
+test_refresh_without_a_result_says_what_became_of_the_file() {
+	config "$(benchmark toil metrics '["allocations"]' -- "$toil" make 100 status 3)"
+	expect_exit 5 -- perfgate baseline refresh
+	expect_stderr "main.json was not written: a target failed"
+	config "$(benchmark toil metrics '["allocations"]' -- "${toil}_static" make 100)"
+	expect_exit 4 -- perfgate baseline refresh
+	expect_stderr "main.json was not written: a metric that the configuration names"
+	only_files perfgate.json
+	config "$(benchmark toil metrics '["allocations"]' -- "$toil" make 100)"
+	expect_exit 0 -- perfgate baseline refresh
+	remember main.json
+	config "$(benchmark toil metrics '["allocations"]' -- "$toil" make 100 status 3)"
+	expect_exit 5 -- perfgate baseline refresh
+	expect_stderr "main.json was left as it is: a target failed"
+	unchanged main.json
+}
+
 test_refresh_refuses_a_regression_without_a_reason() {
 	local why='New index: "faster" look-ups; see #12'
 	config "$(benchmark toil metrics '["allocations"]' -- "$toil" make 100)"
