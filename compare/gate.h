@@ -28,6 +28,7 @@ enum pg_row_status { PG_ROW_MEASURED, PG_ROW_UNAVAILABLE };
 struct pg_row {
         enum pg_metric metric;
         const char *function; // cpu_share only, else NULL
+        const char *module;   // file name, set when function alone does not tell the row from another one
         enum pg_kind kind;    // as judged: an exact metric that was demoted is PG_STATISTICAL
         enum pg_row_status status;
         enum pg_verdict verdict;

@@ -89,9 +89,14 @@ static void measure_rise(struct pg_judge *j, const struct profile *base, const s
 
 /* ---- limits of one function ---- */
 
+static const struct pg_function *function_of(const struct share *s)
+{
+        return s->head ? s->head : s->base;
+}
+
 static bool matches(const struct pg_function_threshold *ft, const struct share *s)
 {
-        return fnmatch(ft->glob, (s->head ? s->head : s->base)->function, 0) == 0;
+        return fnmatch(ft->glob, function_of(s)->function, 0) == 0;
 }
 
 static struct pg_threshold threshold_for(struct pg_judge *j, const struct share *s)
@@ -221,11 +226,12 @@ static void judge_limits(struct pg_judge *j, struct pg_row *row, const struct pr
 }
 
 static void judge_function(struct pg_judge *j, const struct profile *base, const struct profile *head,
-                           struct share *s)
+                           struct share *s, const char *module)
 {
         struct pg_threshold t = threshold_for(j, s);
         struct pg_row *row = pg_judge_row(j, PG_CPU_SHARE);
-        row->function = (s->head ? s->head : s->base)->function;
+        row->function = function_of(s)->function;
+        row->module = module;
         row->action = t.action;
         row->limit = pg_limit_text(j->arena, &t, PG_CPU_SHARE);
         set_numbers(row, base, s);
@@ -302,9 +308,19 @@ static int by_worsening(const void *a, const void *b)
                dy = y->head_share.median - y->base_share.median;
         if (dx != dy)
                 return dx < dy ? 1 : -1;
-        const struct pg_function *f = x->head ? x->head : x->base, *g = y->head ? y->head : y->base;
+        const struct pg_function *f = function_of(x), *g = function_of(y);
         int order = strcmp(f->function, g->function);
         return order ? order : strcmp(f->module, g->module);
+}
+
+/* Functions of one name, from several modules: people must be able to tell their rows apart. */
+static const char *telling_module(const struct share *shares, size_t n, size_t index)
+{
+        const struct pg_function *f = function_of(&shares[index]);
+        for (size_t i = 0; i < n; i++)
+                if (i != index && strcmp(function_of(&shares[i])->function, f->function) == 0)
+                        return f->module && *f->module ? f->module : NULL;
+        return NULL;
 }
 
 void pg_judge_shares(struct pg_judge *j)
@@ -327,5 +343,5 @@ void pg_judge_shares(struct pg_judge *j)
         if (n)
                 qsort(shares, n, sizeof(*shares), by_worsening);
         for (size_t i = 0; i < n; i++)
-                judge_function(j, &base, &head, &shares[i]);
+                judge_function(j, &base, &head, &shares[i], telling_module(shares, n, i));
 }

@@ -62,9 +62,11 @@ static void summarize(const struct pg_gate *gate, struct pg_buf *out)
                                 snprintf(change, sizeof(change), "%+.1f pp", row->change);
                         else
                                 pg_format_change(row->change, change);
-                        pg_buf_printf(out, "%s%s %s%s%s %s", out->len ? ", " : "", gate->benchmarks[i].name,
+                        pg_buf_printf(out, "%s%s %s%s%s", out->len ? ", " : "", gate->benchmarks[i].name,
                                       pg_metrics[row->metric].name, row->function ? " " : "",
-                                      row->function ? row->function : "", change);
+                                      row->function ? row->function : "");
+                        pg_buf_printf(out, row->module ? " (%s) %s" : "%s %s", row->module ? row->module : "",
+                                      change);
                 }
 }
 

@@ -76,14 +76,25 @@ static const char *word_of(const struct pg_row *row)
                                                         : "no limit";
 }
 
-bool pg_cells_of(struct pg_arena *a, const struct pg_row *row, struct pg_cells *ret, struct pg_error *err)
+/* NULL: out of memory. */
+static const char *label_of(struct pg_arena *a, const struct pg_row *row)
 {
         const char *metric = pg_metrics[row->metric].name;
+        if (!row->function)
+                return metric;
+        const char *function = pg_printable(a, row->function), *module = pg_printable(a, row->module);
+        if (!function || (row->module && !module))
+                return NULL;
+        return row->module ? pg_arena_printf(a, "%s %s (%s)", metric, function, module)
+                           : pg_arena_printf(a, "%s %s", metric, function);
+}
+
+bool pg_cells_of(struct pg_arena *a, const struct pg_row *row, struct pg_cells *ret, struct pg_error *err)
+{
         struct pg_cells c = { .word = word_of(row), .limit = row->limit ? row->limit : "" };
-        const char *function = pg_printable(a, row->function);
-        c.label = row->function ? pg_arena_printf(a, "%s %s", metric, function ? function : "") : metric;
+        c.label = label_of(a, row);
         c.reason = pg_printable(a, row->reason);
-        if (!c.label || (row->function && !function) || (row->reason && !c.reason))
+        if (!c.label || (row->reason && !c.reason))
                 return pg_fail_nomem(err);
         if (row->has_baseline)
                 pg_cell_value(row->metric, row->baseline, c.baseline);

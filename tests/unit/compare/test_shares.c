@@ -290,6 +290,34 @@ static void new_and_gone_functions_are_compared_with_nothing(void **state)
         pair_destroy(&p);
 }
 
+/* The name alone tells rows apart, else the module's file does, too. */
+static void functions_of_one_name_are_told_apart(void **state)
+{
+        (void)state;
+        struct pair p = pair_create(3);
+        made_function(p.base, p.b, "rest", NULL, 0, 400, 400, 400);
+        made_function(p.base, p.b, "update", NULL, 0, 100, 100, 100);
+        made_function(p.head, p.h, "rest", NULL, 0, 400, 400, 400);
+        made_function(p.head, p.h, "update", NULL, 0, 100, 100, 100);
+        made_function(p.head, p.h, "update", NULL, 0, 60, 60, 60);
+        p.b->functions[1].module = p.h->functions[1].module = "liba.so";
+        p.h->functions[2].module = "libb.so";
+        judge(&p);
+        const struct pg_benchmark_verdict *b = &p.gate->benchmarks[0];
+        size_t named = 0;
+        for (size_t i = 0; i < b->n_rows; i++) {
+                const struct pg_row *row = &b->rows[i];
+                if (row->metric != PG_CPU_SHARE || strcmp(row->function, "update") != 0)
+                        continue;
+                assert_string_equal(row->module,
+                                    row->has_baseline && row->baseline > 0 ? "liba.so" : "libb.so");
+                named++;
+        }
+        assert_int_equal(named, 2);
+        assert_null(row_of(&p, "rest")->module);
+        pair_destroy(&p);
+}
+
 /* 2 % of 1,000 ms are 20 ms. */
 static void small_functions_are_not_judged(void **state)
 {
@@ -516,6 +544,7 @@ int main(void)
                 cmocka_unit_test(a_collapsed_profile_is_suspicious),
                 cmocka_unit_test(another_machine_only_warns),
                 cmocka_unit_test(new_and_gone_functions_are_compared_with_nothing),
+                cmocka_unit_test(functions_of_one_name_are_told_apart),
                 cmocka_unit_test(small_functions_are_not_judged),
                 cmocka_unit_test(later_globs_override_earlier_ones),
                 cmocka_unit_test(a_highest_share_counts_alone_unless_the_rest_got_faster),

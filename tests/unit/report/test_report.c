@@ -16,6 +16,7 @@
 #include "baseline/snapshot.h"
 #include "runner/base/file.h"
 #include "tests/unit/compare/made.h"
+#include "ci/report/cells.h"
 #include "tests/unit/report/cases.h"
 
 #define FOLDER "tests/golden/report/"
@@ -336,6 +337,26 @@ static void a_summary_stays_below_what_github_takes(void **state)
         case_close(&c);
 }
 
+/* What people read names both; the keys of the file stay. */
+static void functions_of_one_name_are_shown_with_their_modules(void **state)
+{
+        (void)state;
+        struct report_case c;
+        open_many(&c, 1);
+        struct pg_row rows[] = { { .metric = PG_CPU_SHARE, .function = "update", .module = "liba.so" },
+                                 { .metric = PG_CPU_SHARE, .function = "update", .module = "lib\033b.so" },
+                                 { .metric = PG_CPU_SHARE, .function = "rest" } };
+        const char *const labels[] = { "cpu_share update (liba.so)", "cpu_share update (lib\\x1bb.so)",
+                                       "cpu_share rest" };
+        for (size_t i = 0; i < 3; i++) {
+                struct pg_cells cells;
+                struct pg_error err = { 0 };
+                assert_true(pg_cells_of(c.head->arena, &rows[i], &cells, &err));
+                assert_string_equal(cells.label, labels[i]);
+        }
+        case_close(&c);
+}
+
 /* ---- annotations ---- */
 
 static size_t count_lines(const char *text, const char *start)
@@ -439,6 +460,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(results_can_be_read_back_and_gated_again),
                 cmocka_unit_test(a_rise_from_zero_has_no_finite_change),
                 cmocka_unit_test(nothing_from_outside_is_markup),
+                cmocka_unit_test(functions_of_one_name_are_shown_with_their_modules),
                 cmocka_unit_test(a_summary_stays_below_what_github_takes),
                 cmocka_unit_test(annotations_are_few_and_each_is_one_command),
                 cmocka_unit_test(annotations_stand_on_lines_of_the_tree),
