@@ -106,8 +106,9 @@ static void judge_sites(struct pg_judge *j, struct pg_row *row)
                 return;
         }
         pg_judge_suspect_sites(j, row->metric, &suspects);
+        row->estimate_interval_bytes = pg_judge_sites_interval(j, row->metric);
         convict(j, row, &suspects,
-                pg_judge_sites_estimated(j, row->metric)
+                row->estimate_interval_bytes
                         ? "no call site explains the rise beyond the uncertainty of sampling"
                         : "no call site explains the rise");
 }

@@ -44,6 +44,7 @@ struct pg_row {
         enum pg_action action;
         struct pg_culprit *culprits;
         size_t n_culprits;
+        uint64_t estimate_interval_bytes; // culprits that are estimated: from a sample each so many bytes
 };
 
 struct pg_benchmark_verdict {

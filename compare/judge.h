@@ -74,8 +74,9 @@ bool pg_judge_by_site(enum pg_metric metric);
 /** Why the call sites of both sides say nothing about a metric, as a reason for the row; "" when there are no
  * call sites at all, NULL when they do. */
 const char *pg_judge_sites_useless(const struct pg_judge *j, enum pg_metric metric);
-/** True when the values of call sites are estimates from a sample. Both sides must have sites. */
-bool pg_judge_sites_estimated(const struct pg_judge *j, enum pg_metric metric);
+/** Where the values of call sites are estimates from a sample, the longer interval of both sides in bytes; 0: they are
+ * exact. Both sides must have sites. */
+uint64_t pg_judge_sites_interval(const struct pg_judge *j, enum pg_metric metric);
 /** Every function that allocates with what it allocated more than before, at the line that rose most. */
 void pg_judge_suspect_sites(struct pg_judge *j, enum pg_metric metric, struct pg_suspects *s);
 

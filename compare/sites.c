@@ -76,9 +76,10 @@ static uint64_t interval_of(const struct pg_measurement *m, enum pg_metric metri
                                      : m->site_quality.stack_interval_bytes;
 }
 
-bool pg_judge_sites_estimated(const struct pg_judge *j, enum pg_metric metric)
+uint64_t pg_judge_sites_interval(const struct pg_judge *j, enum pg_metric metric)
 {
-        return interval_of(j->base, metric) || interval_of(j->head, metric);
+        uint64_t base = interval_of(j->base, metric), head = interval_of(j->head, metric);
+        return base > head ? base : head;
 }
 
 /* ---- groups: the sites of one function ---- */
@@ -359,7 +360,7 @@ static bool is_freed_at_once(const struct pair *p, enum pg_metric metric)
 void pg_judge_suspect_sites(struct pg_judge *j, enum pg_metric metric, struct pg_suspects *s)
 {
         struct pairs pairs = pair_up(j, metric);
-        bool estimated = pg_judge_sites_estimated(j, metric);
+        bool estimated = pg_judge_sites_interval(j, metric) != 0;
         if (j->failed)
                 return;
         find_renamed(&pairs);

@@ -18,6 +18,7 @@
 #include "ci/cli/reproduce.h"
 #include "ci/cli/stop.h"
 #include "runner/base/file.h"
+#include "runner/base/units.h"
 
 struct record_args {
         const char *output_dir, *metrics;
@@ -162,6 +163,27 @@ static void say_written(const struct record_args *args, const char *file, const 
         fputs("\n", stderr);
 }
 
+/* What of the heap profile is estimated, and from what. Where stacks are sampled, live blocks are as well. */
+static void say_intervals(const struct record_args *args, const char *file, const struct pg_measurement *b)
+{
+        struct pg_measure_options asked = { 0 };
+        struct pg_error none = { 0 };
+        char text[PG_NUMBER_MAX];
+        if (!file || !pg_sampling_apply(&args->sampling, &asked, &none))
+                return;
+        uint64_t each = asked.stack_interval_bytes,
+                 live = b->stacks[PG_STACKS_ALLOCATION].live_interval_bytes;
+        if (!each && !live)
+                return;
+        fprintf(stderr, "perfgate: %s/%s: values of single stacks are estimates:", args->output_dir, file);
+        if (each)
+                fprintf(stderr, " allocations from a sample each %s", pg_format_size(each, text));
+        if (asked.live != PG_LIVE_OFF)
+                fprintf(stderr, "%s live bytes from a sample each %s", each ? "," : "",
+                        pg_format_size(live > each ? live : each, text));
+        fputs("\n", stderr);
+}
+
 static void say_unavailable(const struct pg_measurement *m)
 {
         const char *last = NULL;
@@ -184,6 +206,7 @@ static void say(const struct record_args *args, const struct pg_measured_all *m)
                            stackless = { "live block is in no stack", "live blocks are in no stack" };
         say_written(args, m->profiles[0].cpu, &b->stacks[PG_STACKS_CPU], samples, lost);
         say_written(args, m->profiles[0].heap, &b->stacks[PG_STACKS_ALLOCATION], allocations, stackless);
+        say_intervals(args, m->profiles[0].heap, b);
         say_written(args, m->profiles[0].locks, &b->stacks[PG_STACKS_LOCK], waits, lost);
         say_unavailable(b);
         for (size_t i = 0; b->notes && b->notes[i]; i++)

@@ -119,6 +119,17 @@ static void put_rows(struct pg_buf *out, const struct pg_top_row *rows, size_t n
                 pg_buf_printf(out, "%12s %zu more, --limit 0 shows all\n", "...", n - limit);
 }
 
+/* What the profile itself says of a type: whether its values are estimates, and from what. */
+static void put_comments(struct pg_buf *out, const struct pg_profile *p, const char *type)
+{
+        for (size_t i = 0; i < p->n_comments; i++) {
+                if (!*type || !strstr(p->comments[i], type))
+                        continue;
+                put_name(out, p->comments[i]);
+                pg_buf_putc(out, '\n');
+        }
+}
+
 static bool put_top(struct pg_buf *out, const struct pg_profile *p, const struct top_args *args,
                     struct pg_error *err)
 {
@@ -137,7 +148,9 @@ static bool put_top(struct pg_buf *out, const struct pg_profile *p, const struct
         char all[PG_NUMBER_MAX];
         format_value(sum, t->unit, all);
         put_name(out, t->type);
-        pg_buf_printf(out, ": %s in %zu distinct stack%s\n\n", all, p->n_samples, pg_plural(p->n_samples));
+        pg_buf_printf(out, ": %s in %zu distinct stack%s\n", all, p->n_samples, pg_plural(p->n_samples));
+        put_comments(out, p, t->type);
+        pg_buf_putc(out, '\n');
         put_rows(out, rows, n, args->limit ? args->limit : SIZE_MAX, sum, t->unit);
         return true;
 }

@@ -138,6 +138,15 @@ const char *pg_culprit_numbers(struct pg_arena *a, enum pg_metric metric, const 
                                about, pg_cell_value(metric, c->current, to), change);
 }
 
+const char *pg_culprit_estimate(struct pg_arena *a, const struct pg_row *row)
+{
+        char each[PG_NUMBER_MAX];
+        if (!row->estimate_interval_bytes || !row->n_culprits)
+                return "";
+        return pg_arena_printf(a, "~: estimated from a sample each %s",
+                               pg_format_size(row->estimate_interval_bytes, each));
+}
+
 /* ---- the whole run ---- */
 
 enum pg_verdict pg_report_verdict(const struct pg_report *r)

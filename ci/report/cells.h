@@ -35,6 +35,10 @@ bool pg_row_is_loud(const struct pg_row *row);
 /** "src/parse.c:120", "in libfoo.so", or ""; printable, in arena a; NULL when out of memory. */
 const char *pg_culprit_place(struct pg_arena *a, const struct pg_culprit *c);
 
+/** "~: estimated from a sample each 64.0 KiB" for the row's culprits, "" where they are exact; in arena a; NULL when out
+ * of memory. */
+const char *pg_culprit_estimate(struct pg_arena *a, const struct pg_row *row);
+
 /** "+6,000", "+6,000, freed at once" or, of an estimate, "~+5.8 KiB"; in arena a; NULL when out of memory. */
 const char *pg_culprit_change(struct pg_arena *a, enum pg_metric metric, const struct pg_culprit *c);
 /** "4,000 ARROW 10,000 (+6,000)", with all that pg_culprit_change says; in arena a; NULL when out of memory. */

@@ -120,6 +120,10 @@ static const char *message_of(struct page *p, const struct pg_row *row, const st
                 pg_buf_printf(&text, "%s%s%s%s %s", i ? ", " : "; by ", function ? function : "",
                               place && *place ? " " : "", place ? place : "", by ? by : "");
         }
+        const char *estimate = pg_culprit_estimate(p->arena, row);
+        p->failed |= !estimate;
+        if (estimate && *estimate)
+                pg_buf_printf(&text, "; %s", estimate);
         const char *s = text.failed ? NULL : pg_arena_strdup(p->arena, text.data ? text.data : "");
         p->failed |= !s;
         return s ? s : "";

@@ -107,6 +107,10 @@ static void put_finding(struct page *p, const struct pg_benchmark_verdict *b, co
                 put_culprit(p, row, &row->culprits[i]);
         if (row->n_culprits > MAX_CULPRITS)
                 pg_buf_printf(p->out, "  - and %zu more\n", row->n_culprits - MAX_CULPRITS);
+        const char *estimate = pg_culprit_estimate(p->arena, row);
+        p->failed |= !estimate;
+        if (estimate && *estimate)
+                pg_buf_printf(p->out, "  - %s\n", estimate);
 }
 
 static void put_findings(struct page *p, enum pg_verdict verdict)

@@ -184,6 +184,9 @@ static void add_culprits(struct page *p, const struct pg_row *row)
         }
         if (n > shown)
                 add_detail(p, pg_arena_printf(p->arena, "and %zu more", n - shown));
+        const char *estimate = kept(p, pg_culprit_estimate(p->arena, row));
+        if (*estimate)
+                add_detail(p, estimate);
 }
 
 static void add_row(struct page *p, const struct pg_row *row, bool with_reason)

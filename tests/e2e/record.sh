@@ -91,8 +91,10 @@ test_processes_are_told_apart() {
 # What is live at the peak: 1,000 KiB of one place, 20 blocks of 1,000 bytes that stay.
 test_live_bytes() {
 	expect_exit 0 -- perfgate record -o out --metrics peak_heap --live exact -- "$toil" leak 20 keep 1000
+	expect_no_stderr "estimates"
 	expect_exit 0 -- perfgate top -s inuse_objects out/heap.pb.gz
 	expect_stdout "inuse_objects: 21 in"
+	expect_stdout "from every block"
 	[[ $(row leak) == " 20 "* && $(row keep) == " 1 "* ]] || fail "20 blocks of leak, one of keep"
 	pprof -comments out/heap.pb.gz
 	expect_stdout "live at the peak of toil"
@@ -137,6 +139,9 @@ test_an_older_recording_goes() {
 test_sampled_allocations() {
 	expect_exit 0 -- perfgate record -o out --metrics allocations --allocations sampled:4KiB -- "$toil" make 20000
 	expect_row allocations '.current == 20000' out/result.json
+	expect_stderr "values of single stacks are estimates: allocations from a sample each 4.00 KiB, live bytes from a sample each 4.00 KiB"
+	expect_exit 0 -- perfgate top -s alloc_space out/heap.pb.gz
+	expect_stdout "alloc_objects and alloc_space: estimates from a sample each 4096 bytes"
 	pprof -raw -sample_index=alloc_space out/heap.pb.gz
 	pprof -comments out/heap.pb.gz
 	expect_stdout "estimates from a sample each 4096 bytes"

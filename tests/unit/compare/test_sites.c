@@ -176,7 +176,9 @@ static void an_estimate_must_rise_beyond_its_uncertainty(void **state)
         const struct pg_row *row = judge(PG_PEAK_HEAP, 1000000, 1350000);
         assert_named(row, 0, "f", 3, 1000000, 1350000);
         assert_true(row->culprits[0].estimated);
+        assert_int_equal(row->estimate_interval_bytes, 4096);
         row = judge(PG_ALLOCATIONS, 10, 20); // which are exact
+        assert_int_equal(row->estimate_interval_bytes, 0);
         assert_unnamed(row, "no call site explains the rise");
         assert_null(strstr(row->reason, "sampling"));
 }
