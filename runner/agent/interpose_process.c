@@ -433,18 +433,33 @@ static void note_shell(void)
                         "/bin/sh");
 }
 
+/* Evaluates call, in which libc starts a program with environ: as it is, but where a filter keeps the agent out. */
+#define WITH_ENVIRON(call)                                                                                   \
+        do {                                                                                                 \
+                if (is_attached() && filter_restricts()) {                                                   \
+                        char **kept_ = environ;                                                              \
+                        WITH_ENVIRONMENT(kept_, env, (environ = (char **)env, call));                        \
+                        environ = kept_;                                                                     \
+                } else {                                                                                     \
+                        call;                                                                                \
+                }                                                                                            \
+        } while (0)
+
 PG_PUBLIC int system(const char *command)
 {
+        int r;
         if (command)
                 note_shell();
-        is_attached();
-        return real.system(command);
+        WITH_ENVIRON(r = real.system(command));
+        return r;
 }
 
 PG_PUBLIC FILE *popen(const char *command, const char *mode)
 {
+        FILE *r;
         note_shell();
-        return real.popen(command, mode);
+        WITH_ENVIRON(r = real.popen(command, mode));
+        return r;
 }
 
 /* ---- unloading -------------------------------------------------------------------------------------------

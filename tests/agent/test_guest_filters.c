@@ -132,6 +132,18 @@ static void a_program_that_inherits_a_filter_runs_without_the_agent(void **state
         check("start-another", 5, names_the_program_that_ran_without);
 }
 
+static bool names_two_shells(enum guest_pass pass, const struct counted *run)
+{
+        (void)pass;
+        return run->captured->n_processes == 1 && run->captured->n_gaps == 2;
+}
+
+static void a_shell_that_inherits_a_filter_runs_without_the_agent(void **state)
+{
+        (void)state;
+        check("shell", 0, names_two_shells);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -143,6 +155,7 @@ int main(void)
                 cmocka_unit_test(a_refused_filter_changes_nothing),
                 cmocka_unit_test(a_filter_that_lets_us_be_changes_nothing),
                 cmocka_unit_test(a_program_that_inherits_a_filter_runs_without_the_agent),
+                cmocka_unit_test(a_shell_that_inherits_a_filter_runs_without_the_agent),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

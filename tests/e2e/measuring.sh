@@ -122,6 +122,19 @@ test_children_by_other_doors() {
 	done
 }
 
+# Threads that a filter keeps the sampler from are most of this program's CPU time.
+test_a_seccomp_filter() {
+	local kind
+	for kind in whitelist without-signals; do
+		measure --metrics cpu_share --runs 2 -- "$PERFGATE_FIXTURES/guest_filter" $kind 100000
+		expect_json perfgate-out/result.json '.benchmarks[0] | .engines.cpu != "agent" and
+			([.metrics[] | select(.function == "work") | .current] | length == 1 and .[0] > 90)'
+		perfgate run --metrics cpu_share --runs 2 --engine agent -- "$PERFGATE_FIXTURES/guest_filter" $kind 100000 >/dev/null 2>&1 || true
+		expect_json perfgate-out/result.json '.benchmarks[0] | .engines.cpu == "agent" and
+			(.measured.profile.doubt | test("seccomp filter keeps some threads from being sampled"))'
+	done
+}
+
 # A script around a static program: most of the CPU time is where the agent does not get. Who names no engine gets one
 # that sees all of it; who names the agent is told what is missing.
 test_the_cpu_time_of_a_static_child() {
