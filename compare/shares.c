@@ -268,7 +268,7 @@ static const char *too_few(struct pg_judge *j, double samples)
         if (samples == 0)
                 return "no samples, take a longer benchmark";
         return pg_judge_say(j, "only %.0f sample%s, take more runs or a longer benchmark", samples,
-                            pg_plural(samples));
+                            pg_plural((uint64_t)samples));
 }
 
 /* True when the profiles are fit to be judged function by function; else there is a row that says why not. */
