@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * perf_engine.c - samples from outside: the kernel ticks and copies, a thread of ours unwinds while the target runs.
+ * perf_engine.c - samples from outside: the kernel ticks and copies, threads of ours unwind while the target runs.
  *
  * Nothing of it is in the target, so it covers whatever runs: static programs, Go, generated code, threads and
  * children made in any way. Ticks start a full period after a thread's birth, so a program of many short threads is
  * seen too little; again() then asks for finer ticks of which few are kept, as it asks for longer copies of the stack
  * when too many were too short.
+ *
+ * Rings of the kernel are emptied by a thread that does nothing else and runs before others where that is allowed;
+ * what it takes out waits for another one, the unwinder (perf_spool.h). So a machine that is busy, or a file that takes
+ * long to read, delays stacks but loses none.
  *
  * Copies begin at 16 KiB: stacks of programs that were looked at (interpreters, compilers, servers) are mostly
  * shorter, 8 KiB cut many of them, and longer ones only cost ring space.
@@ -17,6 +21,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -25,6 +30,7 @@
 
 #include "runner/base/clock.h"
 #include "runner/engine/perf_events.h"
+#include "runner/engine/perf_spool.h"
 #include "runner/engine/perf_tree.h"
 
 enum {
@@ -32,6 +38,7 @@ enum {
         STACK_BYTES = 16384,
         FINER_MAX = 3,
         COLLECTOR_NICE = -10,
+        SPOOL_BYTES = 128 << 20,      // what may wait for the unwinder: 8 s of one busy CPU
         ROUND_MS = 100,               // at least so often the rings are looked at
         SETTLE_NS = 2 * PG_NS_PER_MS, // after so long what was written before is in every ring
 };
@@ -47,11 +54,12 @@ struct pg_engine_session {
         struct pg_perf_tree *tree;
         void *scratch;
         uint64_t n_damaged;
+        struct pg_perf_spool *spool;
         int stop; // eventfd that ends the collector
-        bool collecting;
-        pthread_t collector;
-        struct pg_error failure; // of the collector
-        uint64_t counted_ns;     // when it ended
+        bool collecting, unwinding;
+        pthread_t collector, unwinder;
+        struct pg_error not_collected, not_unwound; // how either failed
+        uint64_t counted_ns;                        // when they ended
 };
 
 static const char *const no_environment[] = { NULL };
@@ -94,23 +102,29 @@ static const char *perf_obstacle(const char *program, const struct pg_engine_req
 
 /* ---- a session ------------------------------------------------------------------------------------------- */
 
-static void end_collector(struct pg_engine_session *s)
+/* First the one that fills the spool, then the one that empties it. */
+static void end_threads(struct pg_engine_session *s)
 {
-        if (!s->collecting)
-                return;
         uint64_t one = 1;
-        while (write(s->stop, &one, sizeof(one)) < 0 && errno == EINTR)
+        while (s->collecting && write(s->stop, &one, sizeof(one)) < 0 && errno == EINTR)
                 ;
-        pthread_join(s->collector, NULL);
+        if (s->collecting)
+                pthread_join(s->collector, NULL);
         s->collecting = false;
+        if (!s->unwinding)
+                return;
+        pg_perf_spool_close(s->spool);
+        pthread_join(s->unwinder, NULL);
+        s->unwinding = false;
 }
 
 static void perf_stop(struct pg_engine_session *s)
 {
         if (!s)
                 return;
-        end_collector(s);
+        end_threads(s);
         pg_perf_events_close(&s->events);
+        pg_perf_spool_destroy(s->spool);
         pg_perf_tree_destroy(s->tree);
         pg_closep(&s->stop);
         free(s->scratch);
@@ -128,7 +142,8 @@ static bool fill_session(struct pg_engine_session *s, const struct pg_engine_req
         s->stop = eventfd(0, EFD_CLOEXEC);
         if (s->stop < 0)
                 return pg_fail_os(err, "cannot make a descriptor for the sampler");
-        return pg_perf_tree_create(1u << s->finer, &s->tree, err);
+        return pg_perf_spool_create(SPOOL_BYTES, &s->spool, err) &&
+               pg_perf_tree_create(1u << s->finer, &s->tree, err);
 }
 
 static bool perf_start(const struct pg_engine_request *request, struct pg_engine_session **ret,
@@ -165,12 +180,35 @@ static const char *perf_preload(const struct pg_engine_session *s)
         return NULL;
 }
 
+/* ---- the unwinder ---------------------------------------------------------------------------------------- */
+
+/* After a failure the rest is taken and dropped, so that the collector need not wait. */
+static void *unwind_records(void *argument)
+{
+        struct pg_engine_session *s = argument;
+        setpriority(PRIO_PROCESS, (id_t)gettid(), COLLECTOR_NICE); // lest its work heaps up on a busy machine
+        size_t n;
+        bool ok = true;
+        for (const void *record; (record = pg_perf_spool_next(s->spool, &n));)
+                ok = ok && pg_perf_tree_add(s->tree, record, n, &s->not_unwound);
+        return NULL;
+}
+
 /* ---- the collector --------------------------------------------------------------------------------------- */
+
+/* Before all ordinary threads, or at least before most of them; where neither is allowed it has to do without. It
+ * only copies, and sleeps in between. */
+static void go_first(void)
+{
+        const struct sched_param lowest = { .sched_priority = sched_get_priority_min(SCHED_RR) };
+        if (sched_setscheduler(0, SCHED_RR, &lowest) < 0)
+                setpriority(PRIO_PROCESS, (id_t)gettid(), COLLECTOR_NICE);
+}
 
 static bool read_until(struct pg_engine_session *s, uint64_t until_ns)
 {
-        return pg_perf_rings_read(s->events.rings, s->events.n, until_ns, s->scratch, pg_perf_tree_add,
-                                  s->tree, &s->n_damaged, &s->failure);
+        return pg_perf_rings_read(s->events.rings, s->events.n, until_ns, s->scratch, pg_perf_spool_add,
+                                  s->spool, &s->n_damaged, &s->not_collected);
 }
 
 /* Sleeps until a ring is a quarter full; false when it is time to end. A ring that nobody is left to write to is not
@@ -188,12 +226,11 @@ static bool wait_for_records(struct pollfd *fds, size_t n)
 static void *collect_records(void *argument)
 {
         struct pg_engine_session *s = argument;
-        // on a busy machine, lest rings overflow; where that is not allowed it has to do without
-        setpriority(PRIO_PROCESS, (id_t)gettid(), COLLECTOR_NICE);
+        go_first();
         size_t n = s->events.n + 1;
         PG_AUTO_FREE struct pollfd *fds = calloc(n, sizeof(*fds));
         if (!fds) {
-                pg_fail_nomem(&s->failure);
+                pg_fail_nomem(&s->not_collected);
                 return NULL;
         }
         for (size_t i = 0; i + 1 < n; i++)
@@ -208,29 +245,33 @@ static void *collect_records(void *argument)
 }
 
 /* With all signals blocked: they are for the runner's first thread. */
-static bool start_collector(struct pg_engine_session *s, struct pg_error *err)
+static bool start_threads(struct pg_engine_session *s, struct pg_error *err)
 {
         sigset_t all, old;
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &old);
-        int e = pthread_create(&s->collector, NULL, collect_records, s);
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        int e = pthread_create(&s->unwinder, NULL, unwind_records, s);
+        s->unwinding = e == 0;
+        if (e == 0)
+                e = pthread_create(&s->collector, NULL, collect_records, s);
         s->collecting = e == 0;
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
         errno = e;
-        return e == 0 || pg_fail_os(err, "cannot start the sampler's thread");
+        return e == 0 || pg_fail_os(err, "cannot start the sampler's threads");
 }
 
 static bool perf_before_exec(struct pg_engine_session *s, pid_t pid, struct pg_error *err)
 {
-        return pg_perf_events_open(&s->events, pid, &s->options, err) && start_collector(s, err);
+        return pg_perf_events_open(&s->events, pid, &s->options, err) && start_threads(s, err);
 }
 
 static bool perf_collect(struct pg_engine_session *s, struct pg_arena *a, struct pg_captured **ret,
                          struct pg_error *err)
 {
-        end_collector(s);
-        if (s->failure.code != PG_OK) {
-                *err = s->failure;
+        end_threads(s);
+        const struct pg_error *failure = s->not_collected.code != PG_OK ? &s->not_collected : &s->not_unwound;
+        if (failure->code != PG_OK) {
+                *err = *failure;
                 return false;
         }
         uint64_t lost;

@@ -23,7 +23,7 @@ enum {
         RING_BYTES_MIN = 256 << 10,
         RING_BYTES_LEAST = 128 << 10, // where the limit of locked memory is low; holds the longest record
         ALL_RINGS_BYTES = 128 << 20,
-        RINGS_PER_S = 4, // a ring takes what comes in a quarter of a second, for a busy machine's sake
+        RINGS_PER_S = 2, // a ring takes what comes in half a second, for a busy machine's sake
 };
 
 /* What may have to be given up, one after the other. */
@@ -92,7 +92,7 @@ static int open_best(const struct pg_perf_options *o, struct features *f, uint64
         }
 }
 
-/* A power of two: what one busy CPU writes in a quarter of a second, as far as all of them stay within bounds. */
+/* A power of two: what one busy CPU writes in half a second, as far as all of them stay within bounds. */
 static uint64_t ring_bytes(const struct pg_perf_options *o, long n_cpus)
 {
         uint64_t want = PG_NS_PER_S / o->period_ns * o->stack_bytes / RINGS_PER_S, bytes = RING_BYTES_MIN;

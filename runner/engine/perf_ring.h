@@ -3,8 +3,8 @@
  * perf_ring.h - the rings of one session read as one stream in order of time.
  *
  * The kernel writes a ring for each CPU. A thread that moves, or a parent and its child, leave records in several;
- * what belongs together is only right in order. Nothing is stored: records are read where they lie, up to a moment
- * that is long enough ago for every ring to have shown what came before it.
+ * what belongs together is only right in order. Records are read where they lie, up to a moment that is long enough ago
+ * for every ring to have shown what came before it.
  */
 #ifndef PG_ENGINE_PERF_RING_H
 #define PG_ENGINE_PERF_RING_H
