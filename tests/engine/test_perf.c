@@ -6,6 +6,12 @@
  * (pg_profile_doubt). Shares may be off by five standard deviations of chance (one false alarm in 1.7 million), and by
  * one of a hundred for loops of the targets around the work. How long something took decides nothing.
  *
+ * Shares of incomplete stacks are what the engine may have, in the worst case, for each kind of program:
+ * ORDINARY where unwind information is whole; what is left are the first and last moments of a process, which shows
+ * its registers before it has a stack or when it has none any more. PROMISED for stacks that may be longer than their
+ * copies: the engine asks for longer ones until at most that share was cut. GENERATED for code made while the program
+ * runs, which has no unwind information: a sample in the first instructions of a function does not lead on.
+ *
  * Needs perf events; where they cannot be had these tests fail and say why.
  */
 #include <stdarg.h>
@@ -26,6 +32,7 @@
 #define ARGV(...)     ((const char *const[]){ __VA_ARGS__, NULL })
 
 enum { RATE_HZ = 997 };
+static const double ORDINARY = 0.005, PROMISED = 0.02, GENERATED = 0.05;
 static const struct pg_engine_request request = { .rate_hz = RATE_HZ };
 
 static int perf_is_there(void **state)
@@ -56,11 +63,15 @@ static void assert_accounts(const struct profiled *p)
         assert_string_equal(pg_profile_clock(p->captured), "task-clock");
 }
 
-static void assert_complete(const struct profiled *p, double at_least)
+/* At most that share of stacks is incomplete, as far as chance allows one to say: where each stack is so with that
+ * probability, five standard deviations more are a false alarm in millions. */
+static void assert_complete(const struct profiled *p, double incomplete)
 {
-        if (complete(p) < at_least)
-                fail_msg("%.2f %% of %lu stacks are complete: %lu truncated, %lu unknown", 100 * complete(p),
-                         (unsigned long)p->samples, (unsigned long)p->truncated, (unsigned long)p->unknown);
+        double n = (double)p->samples, got = (double)(p->truncated + p->unknown);
+        double bound = incomplete * n + 5 * sqrt(incomplete * (1 - incomplete) * n);
+        if (p->samples == 0 || got > bound)
+                fail_msg("of %.0f stacks %lu are truncated and %lu unknown: expected %.1f at most", n,
+                         (unsigned long)p->truncated, (unsigned long)p->unknown, bound);
 }
 
 static void assert_share(const struct profiled *p, uint64_t part_ns, double share)
@@ -79,7 +90,7 @@ static void a_static_program_has_its_shares(void **state)
         const char *program = FIXTURE("cpu_shares_static");
         struct profiled p = best(ARGV(program, "1500"));
         assert_accounts(&p);
-        assert_complete(&p, 0.99);
+        assert_complete(&p, ORDINARY);
         assert_share(&p, self_ns(&p, program, "seventy"), 0.7);
         assert_share(&p, self_ns(&p, program, "twenty"), 0.2);
         assert_share(&p, self_ns(&p, program, "ten"), 0.1);
@@ -96,7 +107,7 @@ static void a_dynamic_program_has_them_too(void **state)
         const char *program = FIXTURE("cpu_shares");
         struct profiled p = best(ARGV(program, "1000"));
         assert_accounts(&p);
-        assert_complete(&p, 0.99);
+        assert_complete(&p, ORDINARY);
         assert_share(&p, self_ns(&p, program, "seventy"), 0.7);
         assert_share(&p, total_ns(&p, program, "main"), 1);
         profiled_free(&p);
@@ -108,7 +119,7 @@ static void a_go_program_has_its_shares_and_stacks(void **state)
         const char *program = FIXTURE("shares_go");
         struct profiled p = best(ARGV(program, "1500"));
         assert_accounts(&p);
-        assert_complete(&p, 0.98);
+        assert_complete(&p, PROMISED);
         // spin is the innermost frame, called by either
         double seventy = (double)total_ns(&p, program, "main.seventy"),
                thirty = (double)total_ns(&p, program, "main.thirty");
@@ -126,7 +137,7 @@ static void a_stripped_go_program_has_stacks(void **state)
         (void)state;
         struct profiled p = best(ARGV(FIXTURE("shares_go_stripped"), "1000", "plain"));
         assert_accounts(&p);
-        assert_complete(&p, 0.98);
+        assert_complete(&p, PROMISED);
         profiled_free(&p);
 }
 
@@ -150,7 +161,7 @@ static void generated_code_keeps_its_addresses(void **state)
         assert_int_equal(access(map, R_OK), 0); // where the names are
         unlink(map);
         assert_accounts(&p);
-        assert_complete(&p, 0.95);
+        assert_complete(&p, GENERATED);
         assert_int_equal(p.captured->n_processes, 1);
         assert_int_equal(p.captured->processes[0].pid, p.result.pid);
         assert_true((double)generated_ns(&p.captured->processes[0]) >
@@ -163,7 +174,7 @@ static void an_interpreter_has_stacks(void **state)
         (void)state;
         struct profiled p = best(ARGV(PYTHON, FIXTURE_SOURCES "/busy.py", "8"));
         assert_accounts(&p);
-        assert_complete(&p, 0.99);
+        assert_complete(&p, ORDINARY);
         profiled_free(&p);
 }
 
@@ -175,7 +186,7 @@ static void threads_are_covered_however_they_are_made(void **state)
         const char *program = FIXTURE("cpu_unruly");
         struct profiled p = best(ARGV(program, "clones", "8"));
         assert_accounts(&p);
-        assert_complete(&p, 0.99);
+        assert_complete(&p, ORDINARY);
         assert_share(&p, total_ns(&p, program, "raw_thread"), 1); // its work, and its looks at the clock
         assert_int_equal(p.captured->processes[0].n_threads, 9);
         profiled_free(&p);
@@ -187,7 +198,7 @@ static void short_threads_are_covered(void **state)
         const char *program = FIXTURE("cpu_unruly");
         struct profiled p = best(ARGV(program, "thousand", "1000"));
         assert_accounts(&p);
-        assert_complete(&p, 0.99);
+        assert_complete(&p, ORDINARY);
         assert_int_equal(p.captured->processes[0].n_threads, 1001);
         // each is at least 2 ms; what is left is the kernel's work of making threads
         double ns = (double)self_ns(&p, program, "in_thread"), truth_ns = 1000 * 2e6;
@@ -203,7 +214,7 @@ static void forks_beside_running_threads_are_covered(void **state)
         const char *program = FIXTURE("cpu_unruly");
         struct profiled p = best(ARGV(program, "threaded", "300"));
         assert_accounts(&p);
-        assert_complete(&p, 0.98); // a process that ends shows its registers, but no stack any more
+        assert_complete(&p, PROMISED); // a process that ends shows its registers, but no stack any more
         assert_int_equal(p.captured->n_processes, CHILDREN + 1);
         uint64_t samples = 0;
         for (size_t i = 1; i < p.captured->n_processes; i++) {
@@ -252,7 +263,7 @@ static void copies_grow_until_stacks_fit(void **state)
         small.stack_copy_bytes = 4096;
         profile_best(&pg_perf_engine, ARGV(PYTHON, FIXTURE_SOURCES "/busy.py", "3"), small, &p);
         assert_null(p.again);
-        assert_complete(&p, 0.98);
+        assert_complete(&p, PROMISED);
         profiled_free(&p);
 }
 
