@@ -254,8 +254,8 @@ test_the_first_of_1_5_2_4_3_0() {
 # A quarter of the work is parse's. Then parse does ten times as much, and render the same: parse's share rises from
 # 20 to 71 %, and its CPU time with it. The limit lies in the middle.
 test_a_share_that_rises_with_its_time() {
-	make_baseline base.json --runs 3 --metrics cpu_share -- "$toil" parse 1000 render 4000
-	expect_exit 2 -- perfgate run --runs 3 --metrics cpu_share --baseline base.json --threshold cpu_share=25pp -- "$toil" parse 10000 render 4000
+	make_baseline base.json --runs 3 --metrics cpu_share -- "$toil" parse 250 render 1000
+	expect_exit 2 -- perfgate run --runs 3 --metrics cpu_share --baseline base.json --threshold cpu_share=25pp -- "$toil" parse 2500 render 1000
 	expect_json perfgate-out/result.json '[.benchmarks[0].metrics[] | select(.verdict == "fail") | .function] == ["parse"]'
 	expect_json perfgate-out/result.json '.benchmarks[0].metrics[] | select(.function == "parse") | .baseline > 10 and .baseline < 30 and .current > 60 and .current < 80'
 	expect_json perfgate-out/result.json '.benchmarks[0].metrics[] | select(.function == "parse") | .culprits[0] | .function == "parse" and (.file | endswith("toil.c")) and .line > 0'
@@ -265,8 +265,8 @@ test_a_share_that_rises_with_its_time() {
 # render does a fortieth of its work, parse the same: parse's share rises from 20 to 91 % because something else got
 # faster. Only three times its CPU time would break the limit of 40 points.
 test_a_share_that_rises_because_the_rest_got_faster() {
-	make_baseline base.json --runs 3 --metrics cpu_share -- "$toil" parse 3000 render 12000
-	expect_exit 0 -- perfgate run --runs 3 --metrics cpu_share --baseline base.json --threshold cpu_share=40pp -- "$toil" parse 3000 render 300
+	make_baseline base.json --runs 3 --metrics cpu_share -- "$toil" parse 750 render 3000
+	expect_exit 0 -- perfgate run --runs 3 --metrics cpu_share --baseline base.json --threshold cpu_share=40pp -- "$toil" parse 750 render 75
 	expect_json perfgate-out/result.json '.benchmarks[0].metrics[] | select(.function == "parse") | .change > 50 and .verdict == "pass" and (.reason | test("got faster"))'
 }
 
@@ -348,10 +348,10 @@ same_verdict() {
 }
 
 test_compare_says_what_the_run_said() {
-	make_baseline base.json --runs 3 -- "$toil" make 1000 parse 2000
-	expect_exit 0 -- perfgate run --runs 3 --metrics $exact --baseline base.json -- "$toil" make 1000 parse 2000
+	make_baseline base.json --runs 3 -- "$toil" make 1000 parse 400
+	expect_exit 0 -- perfgate run --runs 3 --metrics $exact --baseline base.json -- "$toil" make 1000 parse 400
 	same_verdict 0
-	expect_exit 2 -- perfgate run --runs 3 --baseline base.json -- "$toil" make 1000 copy 1000 parse 2000
+	expect_exit 2 -- perfgate run --runs 3 --baseline base.json -- "$toil" make 1000 copy 1000 parse 400
 	same_verdict 2
 	# A result as base, and a result with itself.
 	expect_exit 2 -- perfgate compare --threshold allocations=1% base.json perfgate-out/result.json

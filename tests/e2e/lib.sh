@@ -110,14 +110,8 @@ only_files() {
 
 # The processes that perfgate started from this folder and that still run.
 marked_processes() {
-	local f
-	for f in /proc/[0-9]*/environ; do
-		if tr '\0' '\n' 2>/dev/null <"$f" | grep -qxF "PERFGATE_TEST_MARK=$PWD"; then
-			f=${f#/proc/}
-			echo "${f%/environ}"
-		fi
-	done 2>/dev/null
-	return 0
+	# What ends while it is looked at is no error.
+	{ grep -lzxF "PERFGATE_TEST_MARK=$PWD" /proc/[0-9]*/environ 2>/dev/null || true; } | cut -d / -f 3
 }
 
 no_process_left() {
@@ -210,7 +204,7 @@ run_one() (
 )
 
 run_tests() {
-	local folder n=0 failed=0 code t
+	local folder n=0 failed=0 code t began_us took_ms
 	local -a names=("$@")
 	((${#names[@]})) || mapfile -t names < <(declare -F | awk '$3 ~ /^test_/ { print $3 }')
 	((${#names[@]})) || {
@@ -224,16 +218,18 @@ run_tests() {
 		mkdir "$folder/case" "$said"
 		touch "$said/stdout" "$said/stderr"
 		code=0
+		began_us=${EPOCHREALTIME/./}
 		set +e
 		run_one "$folder" "$t"
 		code=$?
 		set -e
+		took_ms=$(((${EPOCHREALTIME/./} - began_us) / 1000))
 		rm -rf -- "$folder"
 		n=$((n + 1))
 		if ((code == 0)); then
-			echo "ok: $t"
+			echo "ok: $t ($took_ms ms)"
 		else
-			echo "FAILED: $t"
+			echo "FAILED: $t ($took_ms ms)"
 			failed=$((failed + 1))
 		fi
 	done

@@ -17,8 +17,8 @@ red() { expect_exit 2 -- perfgate run --metrics allocations,allocated_bytes --ba
 
 # Names and values that scripts rely on, as the interface has them.
 test_the_keys_of_result_json() {
-	make_baseline base.json --runs 2 -- "$toil" make 100 parse 1000
-	expect_exit 2 -- perfgate run --runs 2 --baseline base.json -- "$toil" make 100 copy 50 parse 1000
+	make_baseline base.json --runs 2 -- "$toil" make 100 parse 300
+	expect_exit 2 -- perfgate run --runs 2 --baseline base.json -- "$toil" make 100 copy 50 parse 300
 	local result=perfgate-out/result.json
 	expect_json $result '.schema == "perfgate.result.v1" and .verdict == "fail" and .exit_code == 2'
 	expect_json $result '.host | has("cpu_model") and has("cores") and has("kernel") and has("libc")'
@@ -38,18 +38,18 @@ test_the_keys_of_result_json() {
 }
 
 test_profiles() {
-	make_baseline base.json -- "$toil" make 100 parse 1000
-	expect_exit 0 -- perfgate run --runs 2 --metrics allocations,cpu_share --baseline base.json -- "$toil" make 100 parse 1000
+	make_baseline base.json --runs 2 -- "$toil" make 100 parse 300
+	expect_exit 0 -- perfgate run --runs 2 --metrics allocations,cpu_share --baseline base.json -- "$toil" make 100 parse 300
 	expect_json perfgate-out/result.json '.benchmarks[0].profiles | .cpu == "toil/cpu.pb.gz" and .heap == "toil/heap.pb.gz"'
 	gzip -t perfgate-out/toil/cpu.pb.gz perfgate-out/toil/heap.pb.gz || fail "two sound gzip files"
 	# Without the metric there is no profile, also none of an earlier run that looks like one of this.
-	expect_exit 0 -- perfgate run --metrics allocations --baseline base.json -- "$toil" make 100 parse 1000
+	expect_exit 0 -- perfgate run --metrics allocations --baseline base.json -- "$toil" make 100 parse 300
 	expect_json perfgate-out/result.json '.benchmarks[0].profiles | has("cpu") | not'
 }
 
 test_equal_input_gives_equal_bytes() {
-	make_baseline base.json --runs 2 -- "$toil" make 100 parse 1000
-	make_baseline head.json --runs 2 -- "$toil" make 150 parse 1000
+	make_baseline base.json --runs 2 -- "$toil" make 100 parse 300
+	make_baseline head.json --runs 2 -- "$toil" make 150 parse 300
 	expect_exit 2 -- perfgate compare --output one base.json head.json
 	cp "$said/stdout" "$said/first"
 	expect_exit 2 -- perfgate compare --output two base.json head.json
@@ -119,7 +119,7 @@ test_color() {
 # on_terminal CODE: a red run on a terminal of its own; what it showed is in $said/terminal.
 on_terminal() {
 	local code=0
-	script -qec "stty cols 90; exec '$PERFGATE' run --metrics allocations,wall_time --runs 10 --baseline base.json -- '$toil' make 100 copy 50 parse 500" \
+	script -qec "stty cols 90; exec '$PERFGATE' run --metrics allocations,wall_time --runs 10 --baseline base.json -- '$toil' make 100 copy 50 parse 100" \
 		"$said/terminal" >"$said/stdout" 2>"$said/stderr" </dev/null || code=$?
 	((code == $1)) || fail "exit status $1 on a terminal, not $code: $(cat "$said/terminal")"
 }

@@ -8,7 +8,7 @@
 
 # Two profiles in perfgate-out/toil: 300 and 70 allocations; parse has all of the CPU time that matters.
 our_profiles() {
-	expect_exit 0 -- perfgate run --runs 2 --metrics allocations,cpu_share --save-baseline new.json -- "$toil" make 300 copy 70 parse 2000
+	expect_exit 0 -- perfgate run --runs 2 --metrics allocations,cpu_share --save-baseline new.json -- "$toil" make 300 copy 70 parse 400
 }
 
 # row FUNCTION: its line, blanks squeezed.
