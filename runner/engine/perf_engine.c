@@ -21,7 +21,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -32,6 +31,7 @@
 #include "runner/engine/perf_events.h"
 #include "runner/engine/perf_spool.h"
 #include "runner/engine/perf_tree.h"
+#include "runner/engine/priority.h"
 
 enum {
         RATE_HZ_MAX = 100000,
@@ -196,15 +196,6 @@ static void *unwind_records(void *argument)
 
 /* ---- the collector --------------------------------------------------------------------------------------- */
 
-/* Before all ordinary threads, or at least before most of them; where neither is allowed it has to do without. It
- * only copies, and sleeps in between. */
-static void go_first(void)
-{
-        const struct sched_param lowest = { .sched_priority = sched_get_priority_min(SCHED_RR) };
-        if (sched_setscheduler(0, SCHED_RR, &lowest) < 0)
-                setpriority(PRIO_PROCESS, (id_t)gettid(), COLLECTOR_NICE);
-}
-
 static bool read_until(struct pg_engine_session *s, uint64_t until_ns)
 {
         return pg_perf_rings_read(s->events.rings, s->events.n, until_ns, s->scratch, pg_perf_spool_add,
@@ -226,7 +217,7 @@ static bool wait_for_records(struct pollfd *fds, size_t n)
 static void *collect_records(void *argument)
 {
         struct pg_engine_session *s = argument;
-        go_first();
+        pg_go_first(COLLECTOR_NICE);
         size_t n = s->events.n + 1;
         PG_AUTO_FREE struct pollfd *fds = calloc(n, sizeof(*fds));
         if (!fds) {

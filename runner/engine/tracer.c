@@ -24,6 +24,7 @@
 
 #include "runner/base/clock.h"
 #include "runner/engine/interrupted.h"
+#include "runner/engine/priority.h"
 #include "runner/engine/tracees.h"
 
 enum {
@@ -501,7 +502,7 @@ static void *trace(void *argument)
         struct pg_tracer *t = argument;
         prctl(PR_SET_NAME, "perfgate-trace");
         prctl(PR_SET_TIMERSLACK, PG_NS_PER_US);
-        setpriority(PRIO_PROCESS, 0, NICE); // of this thread, where we may
+        pg_go_first(NICE);
         bool ok = seize_root(t);
         sem_post(&t->seized);
         while (ok && hear_all(t) && !atomic_load(&t->stop))
