@@ -17,7 +17,7 @@
 #include "runner/agent/raw.h"
 #include "runner/agent/rules.h"
 
-bool count_samples_stacks;
+bool count_samples_stacks, count_is_plain;
 _Thread_local struct count_thread count_self = { .generation = COUNT_NO_GENERATION };
 
 enum {
@@ -140,11 +140,6 @@ PG_SLOW_PATH uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes, con
         uint32_t node = stack_here(frame);
         stack_count(node, (uint64_t)(scale + 0.5), (uint64_t)(scale * (double)bytes + 0.5));
         return node;
-}
-
-PG_SLOW_PATH void count_allocation_late(void *p, uint64_t bytes, const uint64_t *frame)
-{
-        count_allocation(p, bytes, frame);
 }
 
 /* ---- cells -----------------------------------------------------------------------------------------------
@@ -285,6 +280,7 @@ static void prepare(void)
         struct pg_cell *first = &agent.cells[1];
         live_start();
         count_samples_stacks = agent.header->stack_interval_bytes != 0;
+        count_is_plain = !count_samples_stacks && real_has_headers;
         atomic_store_explicit(&first->flushed_bytes, PG_NOT_FLUSHED, memory_order_relaxed);
         atomic_store_explicit(&first->solo, 1, memory_order_relaxed);
         raw_call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0, 0, 0, 0);

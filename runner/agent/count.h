@@ -50,7 +50,6 @@ void count_freed_without_cell(int64_t bytes);
 void count_leave_table_without_cell(void *p, int64_t bytes);
 void count_reallocation_without_cell(void *p, uint64_t bytes, int64_t old_bytes);
 void count_flush(struct pg_cell *c, int64_t net);
-void count_allocation_late(void *p, uint64_t bytes, const uint64_t *frame);
 uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes, const uint64_t *frame);
 
 static inline struct pg_cell *count_cell(void)
@@ -106,23 +105,31 @@ static inline void count_flush_beyond_slack(struct pg_cell *c, int64_t net)
                 count_flush(c, net);
 }
 
-/* So many bytes more are live; fewer when a block became a smaller one, after count_leave_table(). Returns the first peak that a block born by it is part of:
- * where several threads allocate, peaks are seen when a thread's slack is used up, and a block is part of the one that it
- * brought about, or of the next one. */
-static inline __attribute__((always_inline)) uint32_t count_up(struct pg_cell *c, int64_t bytes)
+/* After count_change(): the first peak that a block born by it is part of. Where several threads allocate, peaks are seen
+ * when a thread's slack is used up, and a block is part of the one that it brought about, or of the next one. */
+static inline uint32_t count_solo_peak(struct pg_cell *c, int64_t net)
 {
-        int64_t net;
-        if (count_change(c, bytes, &net)) {
-                uint32_t before = count_peak();
-                count_flush_beyond_slack(c, net);
-                uint32_t peak = count_peak();
-                return peak + (peak == before);
-        }
         if (pg_unlikely(net > c->solo_peak_bytes)) {
                 c->solo_peak_bytes = net;
                 count_new_peak();
         }
         return count_peak() + count_is_below();
+}
+
+static inline uint32_t count_company_peak(struct pg_cell *c, int64_t net)
+{
+        uint32_t before = count_peak();
+        count_flush_beyond_slack(c, net);
+        uint32_t peak = count_peak();
+        return peak + (peak == before);
+}
+
+/* So many bytes more are live; fewer when a block became a smaller one, after count_leave_table(). Returns the first peak
+ * that a block born by it is part of. */
+static inline __attribute__((always_inline)) uint32_t count_up(struct pg_cell *c, int64_t bytes)
+{
+        int64_t net;
+        return count_change(c, bytes, &net) ? count_company_peak(c, net) : count_solo_peak(c, net);
 }
 
 static inline __attribute__((always_inline)) void count_down(struct pg_cell *c, int64_t bytes)
@@ -147,6 +154,8 @@ static inline __attribute__((always_inline)) void count_block(struct pg_cell *c,
 
 /* Not every allocation has a stack: pg_file_header.stack_interval_bytes. */
 extern bool count_samples_stacks __attribute__((visibility("hidden")));
+/* Each has one, and blocks tell their size. */
+extern bool count_is_plain __attribute__((visibility("hidden")));
 
 /* The stack of the calling function gets the allocation; returns its node, 0 when it was left out by chance. */
 static inline __attribute__((always_inline)) uint32_t count_stack(struct pg_cell *c, uint64_t bytes,
@@ -168,36 +177,6 @@ static inline __attribute__((always_inline)) void count_allocation(void *p, uint
                 count_block_without_cell(p, bytes);
         else
                 count_block(c, p, bytes, count_stack(c, bytes, frame));
-}
-
-/* The same for the functions that programs call most: the stack is looked up before the block is made, so that its
- * node's memory is on its way while the allocator works. */
-struct count_ahead {
-        struct pg_cell *c;
-        uint32_t node;
-        uint32_t generation; // in which this is true; COUNT_NO_GENERATION: nothing is known yet
-};
-
-static inline __attribute__((always_inline)) struct count_ahead count_ahead(const uint64_t *frame)
-{
-        uint32_t g = atomic_load_explicit(&agent_generation, memory_order_relaxed);
-        if (pg_unlikely(count_self.generation != g || count_samples_stacks))
-                return (struct count_ahead){ .generation = COUNT_NO_GENERATION };
-        struct count_ahead a = { count_self.cell, stack_here(frame), g };
-        __builtin_prefetch(&agent.nodes[a.node], 1);
-        return a;
-}
-
-static inline __attribute__((always_inline)) void count_announced(struct count_ahead a, void *p,
-                                                                  uint64_t bytes, const uint64_t *frame)
-{
-        // a signal handler may have forked meanwhile
-        if (pg_unlikely(a.generation != atomic_load_explicit(&agent_generation, memory_order_relaxed))) {
-                count_allocation_late(p, bytes, frame);
-                return;
-        }
-        stack_count(a.node, 1, bytes);
-        count_block(a.c, p, bytes, a.node);
 }
 
 /* A block of the allocator that is about to be freed; p is not NULL. */

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner/agent/count.h"
+#include "runner/agent/quick.h"
 #include "runner/agent/real.h"
 
 #define FRAME ((const uint64_t *)__builtin_frame_address(0))
@@ -26,28 +26,22 @@ PG_PUBLIC void free_aligned_sized(void *p, size_t alignment, size_t n);
 
 PG_PUBLIC void *malloc(size_t n)
 {
-        struct count_ahead ahead = count_ahead(FRAME);
+        struct quick_ahead ahead = quick_ahead(FRAME);
         void *p = real.malloc(n);
-        if (pg_likely(p))
-                count_announced(ahead, p, n, FRAME);
-        return p;
+        return pg_likely(p) ? quick_allocation(ahead, p, n, FRAME) : NULL;
 }
 
 PG_PUBLIC void *calloc(size_t n, size_t size)
 {
-        struct count_ahead ahead = count_ahead(FRAME);
+        struct quick_ahead ahead = quick_ahead(FRAME);
         void *p = real.calloc(n, size);
-        if (pg_likely(p))
-                count_announced(ahead, p, n * size, FRAME);
-        return p;
+        return pg_likely(p) ? quick_allocation(ahead, p, n * size, FRAME) : NULL;
 }
 
 PG_PUBLIC void free(void *p)
 {
-        if (pg_unlikely(!p || real_is_early(p)))
-                return;
-        count_free(p);
-        real.free(p);
+        if (pg_likely(p))
+                quick_free(p);
 }
 
 /* ---- realloc ---------------------------------------------------------------------------------------------

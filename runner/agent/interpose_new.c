@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner/agent/count.h"
+#include "runner/agent/quick.h"
 #include "runner/agent/glibc.h"
 #include "runner/agent/real.h"
 
@@ -141,11 +141,9 @@ static inline __attribute__((always_inline)) void *plain_new(size_t n, const uin
 {
         if (!is_plain())
                 return NULL;
-        struct count_ahead ahead = count_ahead(frame);
+        struct quick_ahead ahead = quick_ahead(frame);
         void *p = real.malloc(n ? n : 1);
-        if (pg_likely(p))
-                count_announced(ahead, p, n, frame);
-        return p;
+        return pg_likely(p) ? quick_allocation(ahead, p, n, frame) : NULL;
 }
 
 static inline __attribute__((always_inline)) void *plain_new_aligned(size_t n, size_t alignment,
@@ -219,14 +217,13 @@ DEFINE_NEW_ALIGNED_NOTHROW(new_array_aligned_nothrow, _ZnamSt11align_val_tRKSt9n
  */
 
 /* True when p is dealt with. */
-static inline bool plain_delete(void *p)
+static inline __attribute__((always_inline)) bool plain_delete(void *p)
 {
-        if (!p || real_is_early(p))
+        if (pg_unlikely(!p || real_is_early(p)))
                 return true;
         if (!is_plain())
                 return false;
-        count_free(p);
-        real.free(p);
+        quick_free(p);
         return true;
 }
 

@@ -47,13 +47,11 @@ static inline bool live_is_pending(const struct pg_cell *c)
         return atomic_load_explicit(&c->pending, memory_order_relaxed) != 0;
 }
 
-/* A block was given out; when it is in the sample it goes into the table with the thread's next event, unless that frees
- * it. peak: the first one that it is part of. */
-static inline __attribute__((always_inline)) void live_born(struct pg_cell *c, uint64_t address,
+/* The block that was given out is the newest of the cell, which has none pending; when it is in the sample it goes into
+ * the table with the thread's next event, unless that frees it. peak: the first one that it is part of. */
+static inline __attribute__((always_inline)) void live_note(struct pg_cell *c, uint64_t address,
                                                             uint64_t bytes, uint32_t node, uint32_t peak)
 {
-        if (__builtin_expect(live_is_pending(c), 0))
-                live_settle(c);
         c->last_node = node;
         atomic_store_explicit(&c->last_address, address, memory_order_relaxed);
         if (!live_is_hit(address, bytes))
@@ -64,12 +62,44 @@ static inline __attribute__((always_inline)) void live_born(struct pg_cell *c, u
         __builtin_prefetch(live_bucket(address, 0), 1);
 }
 
+/* The same, whatever is pending. */
+static inline __attribute__((always_inline)) void live_born(struct pg_cell *c, uint64_t address,
+                                                            uint64_t bytes, uint32_t node, uint32_t peak)
+{
+        if (__builtin_expect(live_is_pending(c), 0))
+                live_settle(c);
+        live_note(c, address, bytes, node, peak);
+}
+
+static inline void live_count_temporary(uint32_t node)
+{
+        _Atomic uint32_t *t = &agent.nodes[node].temporary;
+        atomic_store_explicit(t, atomic_load_explicit(t, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+/* live_dies() without a call. False: there is more to it, and nothing was done. */
+static inline __attribute__((always_inline)) bool live_dies_quickly(struct pg_cell *c, uint64_t address,
+                                                                    uint64_t bytes)
+{
+        bool pending = live_is_pending(c);
+        if (atomic_load_explicit(&c->last_address, memory_order_relaxed) == address) {
+                if (pending ? live_was_at_peak(c->last_peak)
+                            : !atomic_load_explicit(&c->solo, memory_order_relaxed))
+                        return false;
+                live_count_temporary(c->last_node);
+                atomic_store_explicit(&c->pending, 0, memory_order_relaxed);
+        } else if (pending || live_is_hit(address, bytes)) {
+                return false;
+        }
+        atomic_store_explicit(&c->last_address, 0, memory_order_relaxed);
+        return true;
+}
+
 /* The newest block is freed as the thread's next event. */
 static inline __attribute__((always_inline)) void live_dies_young(struct pg_cell *c, uint64_t address,
                                                                   uint64_t bytes)
 {
-        _Atomic uint32_t *t = &agent.nodes[c->last_node].temporary;
-        atomic_store_explicit(t, atomic_load_explicit(t, memory_order_relaxed) + 1, memory_order_relaxed);
+        live_count_temporary(c->last_node);
         if (live_is_pending(c)) {
                 if (__builtin_expect(live_was_at_peak(c->last_peak), 0))
                         live_newest_was_at_peak(c);

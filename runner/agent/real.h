@@ -56,14 +56,18 @@ extern struct agent_real real __attribute__((visibility("hidden")));
  */
 extern bool real_has_headers __attribute__((visibility("hidden")));
 
-/* What malloc_usable_size says of a block of the allocator. That also reads the next chunk's header, which is often not
- * in the cache. */
-static inline size_t real_usable_size(void *p)
+/* Where blocks have such headers: what malloc_usable_size says, which also reads the next chunk's header, and that is
+ * often not in the cache. */
+static inline size_t real_header_bytes(const void *p)
 {
-        if (pg_unlikely(!real_has_headers))
-                return real.usable_size(p);
         size_t size = ((const size_t *)p)[-1];
         return (size & ~(size_t)7) - 8 - ((size & 2) << 2);
+}
+
+/* What malloc_usable_size says of a block of the allocator. */
+static inline size_t real_usable_size(void *p)
+{
+        return pg_likely(real_has_headers) ? real_header_bytes(p) : real.usable_size(p);
 }
 
 /* The allocator behind ours is libc's own. */

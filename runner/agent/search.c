@@ -23,6 +23,18 @@ static inline struct fresh_frame *add_fresh(struct search *w, uint64_t address, 
         return f;
 }
 
+/* What the step depended on, where that is easily told: it counts from sp, and leaves bp alone or reads it from where the
+ * CFA says, as the last word. Of others all is taken to matter. */
+static inline void note_bp(struct fresh_frame *f, pg_rule rule)
+{
+        const bool from_sp = pg_rule_cfa(rule) == PG_CFA_SP && pg_rule_ra(rule) == PG_RA_AT_CFA;
+        const bool from_bp = pg_rule_cfa(rule) == PG_CFA_BP && pg_rule_ra(rule) == PG_RA_AT_CFA;
+        if ((from_sp || from_bp) && (pg_rule_bp(rule) == PG_BP_SAME || pg_rule_bp(rule) == PG_BP_AT_CFA)) {
+                f->uses_bp = from_bp;
+                f->reloads_bp = pg_rule_bp(rule) == PG_BP_AT_CFA;
+        }
+}
+
 /* Any rule; tells why there is no caller. */
 static __attribute__((noinline)) enum pg_stop step_any(struct search *w)
 {
@@ -39,6 +51,7 @@ static __attribute__((noinline)) enum pg_stop step_any(struct search *w)
         for (uint32_t i = 0; i < words.n; i++)
                 w->store->fresh_words[w->n_words++] = (struct stack_word){ words.address[i], words.value[i] };
         f->words = words.n;
+        note_bp(f, rule);
         if (w->regs.exact) {
                 w->switched = true;
                 w->kept = 0;
