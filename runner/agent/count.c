@@ -2,9 +2,9 @@
 /*
  * count.c - the peak of the live heap, and what happens off the fast path.
  *
- * A thread that finds no cell shares cell 0 by atomic adds. The peak is exact while the process has one cell ("solo"); the second
- * cell's claimer moves the first one's live bytes into the slot's, and from then on each cell may hold back
- * at most its slack.
+ * A thread that finds no cell shares cell 0 by atomic adds. The peak is exact while the process has one cell
+ * ("solo"); the second cell's claimer moves the first one's live bytes into the slot's, and from then on each
+ * cell may hold back at most its slack.
  */
 #include "runner/agent/count.h"
 

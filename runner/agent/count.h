@@ -105,8 +105,9 @@ static inline void count_flush_beyond_slack(struct pg_cell *c, int64_t net)
                 count_flush(c, net);
 }
 
-/* After count_change(): the first peak that a block born by it is part of. Where several threads allocate, peaks are seen
- * when a thread's slack is used up, and a block is part of the one that it brought about, or of the next one. */
+/* After count_change(): the first peak that a block born by it is part of. Where several threads allocate,
+ * peaks are seen when a thread's slack is used up, and a block is part of the one that it brought about, or
+ * of the next one. */
 static inline uint32_t count_solo_peak(struct pg_cell *c, int64_t net)
 {
         if (pg_unlikely(net > c->solo_peak_bytes)) {
@@ -124,8 +125,8 @@ static inline uint32_t count_company_peak(struct pg_cell *c, int64_t net)
         return peak + (peak == before);
 }
 
-/* So many bytes more are live; fewer when a block became a smaller one, after count_leave_table(). Returns the first peak
- * that a block born by it is part of. */
+/* So many bytes more are live; fewer when a block became a smaller one, after count_leave_table(). Returns
+ * the first peak that a block born by it is part of. */
 static inline __attribute__((always_inline)) uint32_t count_up(struct pg_cell *c, int64_t bytes)
 {
         int64_t net;

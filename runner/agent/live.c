@@ -58,13 +58,15 @@ static void start_peak(struct pg_node_peak *n, uint32_t peak)
 }
 
 /* A block of the sample is freed. */
-static void leave_peak(uint32_t node, uint32_t first_peak, uint64_t bytes)
+static void leave_peak(uint32_t node, uint32_t first_peak, uint64_t address, uint64_t bytes)
 {
-        if (!live_was_at_peak(first_peak))
+        uint32_t level = level_now();
+        if (!live_was_at_peak(first_peak) ||
+            !pg_live_is_hit(address, bytes, level)) // the level has just risen
                 return;
         uint32_t peak = atomic_load_explicit(&agent.slot->peak, memory_order_relaxed);
         struct pg_node_peak *n = &agent.peaks[node];
-        double p = pg_live_probability(bytes, level_now());
+        double p = pg_live_probability(bytes, level);
         start_peak(n, peak);
         add(&n->bytes, (uint64_t)((double)bytes / p + 0.5));
         add(&n->blocks_256ths, (uint64_t)(256 / p + 0.5));
@@ -143,8 +145,8 @@ static inline bool is_fuller_than(uint32_t eighths)
                (int32_t)(places / 8 * eighths);
 }
 
-/* While one thread makes room the table stays full for the others: they have to go up once more only when blocks would
- * get lost. */
+/* While one thread makes room the table stays full for the others: they have to go up once more only when
+ * blocks would get lost. */
 static inline bool is_full(void)
 {
         return is_fuller_than(FULL_EIGHTHS) &&
@@ -164,18 +166,28 @@ static void take_out_others(uint32_t level)
         }
 }
 
+/* Threads that raise the level one after another end with the last one's. */
+static void follow_level(void)
+{
+        uint32_t level;
+        do {
+                level = level_now();
+                atomic_store_explicit(&live_shift, pg_live_shift(level), memory_order_seq_cst);
+        } while (level != level_now());
+}
+
 /* One level up. O(table), which then takes some three quarters of a table of new blocks to fill again. */
 static void raise_level(void)
 {
         uint32_t level = level_now();
         if (level == PG_LIVE_LEVEL_MAX)
                 return;
-        if (!atomic_compare_exchange_strong_explicit(&agent.slot->live_level, &level, level + 1,
-                                                     memory_order_acq_rel, memory_order_relaxed))
-                return;
         atomic_store_explicit(&agent.slot->live_sweeping, 1, memory_order_relaxed);
-        atomic_store_explicit(&live_shift, pg_live_shift(level + 1), memory_order_relaxed);
-        take_out_others(level + 1);
+        if (atomic_compare_exchange_strong_explicit(&agent.slot->live_level, &level, level + 1,
+                                                    memory_order_seq_cst, memory_order_relaxed)) {
+                follow_level();
+                take_out_others(level + 1);
+        }
         atomic_store_explicit(&agent.slot->live_sweeping, 0, memory_order_relaxed);
 }
 
@@ -212,13 +224,15 @@ static struct pg_live_block *insert(const struct pg_cell *c, uint64_t address, u
 }
 
 /*
- * The block is in the table before it is pending no more, so that whoever frees it meanwhile finds it in one of the two;
- * who finds it pending leaves the table's copy to us. It is in the table before the level is looked at again, so that
- * either we see a new one or who raised it sees the block.
+ * The block is in the table before it is pending no more, so that whoever frees it meanwhile finds it in one
+ * of the two; who finds it pending leaves the table's copy to us. It is in the table before the level is
+ * looked at again, so that either we see a new one or who raised it sees the block.
  */
 PG_SLOW_PATH void live_settle(struct pg_cell *c)
 {
         uint64_t address = atomic_load_explicit(&c->pending, memory_order_relaxed), bytes = c->last_bytes;
+        if (!address) // another thread freed it just now
+                return;
         if (is_full())
                 raise_level();
         uint32_t level = level_now();
@@ -230,7 +244,8 @@ PG_SLOW_PATH void live_settle(struct pg_cell *c)
 
 PG_SLOW_PATH void live_newest_was_at_peak(const struct pg_cell *c)
 {
-        leave_peak(c->last_node, c->last_peak, c->last_bytes);
+        leave_peak(c->last_node, c->last_peak, atomic_load_explicit(&c->last_address, memory_order_relaxed),
+                   c->last_bytes);
 }
 
 /* Freed while it is that thread's newest, which is not in the table, or not known to be. False: it got there. */
@@ -240,7 +255,7 @@ static bool take_from(struct pg_cell *c, uint64_t address)
         uint64_t bytes = c->last_bytes;
         if (!end_pending(c, address))
                 return false;
-        leave_peak(node, peak, bytes);
+        leave_peak(node, peak, address, bytes);
         return true;
 }
 
@@ -265,12 +280,12 @@ static bool remove_from_table(uint64_t address, uint64_t bytes)
         uint32_t node = atomic_load_explicit(&b->node, memory_order_relaxed);
         uint32_t peak = atomic_load_explicit(&b->peak, memory_order_relaxed);
         if (take_out(b, address))
-                leave_peak(node, peak, bytes);
+                leave_peak(node, peak, address, bytes);
         return true;
 }
 
-/* It may move from a thread to the table between the two looks, but only once. A block that is nowhere was never seen:
- * it is older than the agent's table, or a fork's. */
+/* It may move from a thread to the table between the two looks, but only once. A block that is nowhere was
+ * never seen: it is older than the agent's table, or a fork's. */
 PG_SLOW_PATH void live_remove(uint64_t address, uint64_t bytes)
 {
         if (!remove_from_table(address, bytes) && !remove_from_holder(address))

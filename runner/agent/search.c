@@ -2,7 +2,8 @@
 /*
  * search.c - walking until a kept frame, and what is kept of the walk.
  *
- * Nearly all steps are by short rules, with everything in registers. O(fresh frames + words above the one that is met).
+ * Nearly all steps are by short rules, with everything in registers. O(fresh frames + words above the one
+ * that is met).
  */
 #include "runner/agent/search.h"
 
@@ -23,8 +24,8 @@ static inline struct fresh_frame *add_fresh(struct search *w, uint64_t address, 
         return f;
 }
 
-/* What the step depended on, where that is easily told: it counts from sp, and leaves bp alone or reads it from where the
- * CFA says, as the last word. Of others all is taken to matter. */
+/* What the step depended on, where that is easily told: it counts from sp, and leaves bp alone or reads it
+ * from where the CFA says, as the last word. Of others all is taken to matter. */
 static inline void note_bp(struct fresh_frame *f, pg_rule rule)
 {
         const bool from_sp = pg_rule_cfa(rule) == PG_CFA_SP && pg_rule_ra(rule) == PG_RA_AT_CFA;
@@ -43,14 +44,17 @@ static __attribute__((noinline)) enum pg_stop step_any(struct search *w)
         pg_rule rule = rules_find(address);
         struct fresh_frame *f = add_fresh(w, address, pg_rule_owner(rule));
         enum pg_stop why = pg_step(rule, &w->regs, &w->stack, &words);
-        if (why != PG_STOP_NOT) {
-                w->n_fresh -= is_no_frame(why, w->n_fresh);
-                f->uses_bp = pg_rule_ra(rule) != PG_RA_UNDEFINED;
+        if (is_no_frame(why, w->n_fresh)) {
+                w->n_fresh--;
                 return why;
         }
         for (uint32_t i = 0; i < words.n; i++)
                 w->store->fresh_words[w->n_words++] = (struct stack_word){ words.address[i], words.value[i] };
-        f->words = words.n;
+        f->words = (uint16_t)words.n;
+        if (why != PG_STOP_NOT) {
+                f->uses_bp = pg_rule_ra(rule) != PG_RA_UNDEFINED;
+                return why;
+        }
         note_bp(f, rule);
         if (w->regs.exact) {
                 w->switched = true;
@@ -232,8 +236,8 @@ struct keeper {
 };
 
 /*
- * Code without frame pointers has anything in bp: where no rule further out uses it, its word need not hold, and a frame
- * is the same with any bp. Two words are copied for one, which short rules have one or two of.
+ * Code without frame pointers has anything in bp: where no rule further out uses it, its word need not hold,
+ * and a frame is the same with any bp. Two words are copied for one, which short rules have one or two of.
  */
 static inline void keep_frame(struct keeper *k, const struct stack_store *s, const struct fresh_frame *f,
                               uint32_t node)
@@ -286,7 +290,7 @@ uint32_t search_keep(struct search *w, uint32_t root)
                         keep_frame(&k, s, f, node);
         }
         s->depth = (uint32_t)(k.frame - s->frames);
-        if (!fits || s->depth == 0)
+        if (!fits || s->depth == 0 || node == PG_NODE_OTHER) // of which each is counted
                 stack_keep_nothing(s);
         else if (s->bounds.own)
                 kept_is(s, k.frame - 1);

@@ -18,11 +18,11 @@ struct search {
         enum pg_stop end;
 };
 
-/* Walks from w->regs; regs, stack, kept and store are set, all else is zero. On return [0, kept) is met (0: nothing, and
- * the end is known), and the fresh frames are those below it. */
+/* Walks from w->regs; regs, stack, kept and store are set, all else is zero. On return [0, kept) is met (0:
+ * nothing, and the end is known), and the fresh frames are those below it. */
 void search_walk(struct search *w);
-/* The stack that was found becomes the kept one, if it may be, and its frames nodes; returns the innermost one's. A whole
- * walk hangs below root. */
+/* The stack that was found becomes the kept one, if it may be, and its frames nodes; returns the innermost
+ * one's. A whole walk hangs below root. */
 uint32_t search_keep(struct search *w, uint32_t root);
 
 /* The frame that stands for what could not be found. */

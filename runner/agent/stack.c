@@ -60,17 +60,30 @@ static void void_memo(struct stack_store *s)
                 memset(s->memo, 0, sizeof(s->memo));
 }
 
+/* Of a walk under way: what it was told before is not true any more. Frames are aligned. */
+static inline const uint64_t *outdated(const uint64_t *frame)
+{
+        return (const uint64_t *)((uintptr_t)frame | 1);
+}
+
+static void forget(struct stack_store *s)
+{
+        stack_keep_nothing(s);
+        void_memo(s);
+}
+
 void stack_adopt(const struct pg_cell *c)
 {
         struct stack_store *s = c ? store_of((size_t)(c - agent.cells)) : NULL;
-        if (s && stack_self == &s->kept && s->walking) // in a signal handler that interrupted a walk
+        if (s && stack_self == &s->kept && s->walking) { // in a signal handler that interrupted a walk
+                s->walking = outdated(s->walking);
                 return;
+        }
         stack_self = s ? &s->kept : &nothing_kept;
         if (!s)
                 return;
         s->walking = NULL; // its last thread may have ended in the middle
-        stack_keep_nothing(s);
-        void_memo(s);
+        forget(s);
         bounds_start(&s->bounds);
         s->kept.until_verify = agent.header->verify_every;
 }
@@ -89,7 +102,7 @@ static inline bool walk_begin(struct stack_store *s, const uint64_t *frame)
         if (__builtin_expect(s->walking != NULL, 0)) {
                 if (++s->turned_away < TURNED_AWAY_MAX)
                         return false;
-                stack_keep_nothing(s);
+                forget(s);
         }
         s->walking = frame;
         s->turned_away = 0;
@@ -107,10 +120,13 @@ static inline bool walk_is_mine(const struct stack_store *s, const uint64_t *fra
 
 static inline void walk_end(struct stack_store *s, const uint64_t *frame)
 {
-        if (walk_is_mine(s, frame))
+        if (walk_is_mine(s, frame)) {
                 s->walking = NULL;
-        else
-                stack_keep_nothing(s);
+                return;
+        }
+        forget(s);
+        if (s->walking == outdated(frame))
+                s->walking = NULL;
 }
 
 static uint32_t note_other(uint32_t node)
@@ -189,7 +205,8 @@ static void walk_without_kept(struct search *w, const uint64_t *frame)
         search_walk(w);
 }
 
-static void verify_walked(struct stack_store *s, const uint64_t *frame, uint32_t node)
+static __attribute__((noinline)) void verify_walked(struct stack_store *s, const uint64_t *frame,
+                                                    uint32_t node)
 {
         const struct pg_regs regs = regs_of_caller(frame);
         if (--s->kept.until_verify == 0)
@@ -208,7 +225,7 @@ static inline bool memo_holds(const struct stack_store *s, const struct memo_ent
 {
         const struct stack_frame *b = &s->frames[e->base - 1];
         if (e->key != memo_key(s, frame[1]) || e->sp != (uint64_t)(uintptr_t)(frame + 2) ||
-            e->base > s->depth || b->node != e->base_node || b->sp != e->sp + e->base_above ||
+            e->base > s->depth || b->node != e->base_node || b->pc == 0 || b->sp != e->sp + e->base_above ||
             (e->uses_bp && e->bp != frame[0]) || (b->uses_bp && b->bp != e->base_bp))
                 return false;
         __builtin_prefetch(&agent.nodes[e->node], 1);
@@ -237,7 +254,8 @@ static inline void memo_put(struct stack_store *s, uint32_t base)
                 return;
         uint32_t set = memo_set_of(top->pc, top->sp);
         struct memo_entry *e = &s->memo[set].entries[s->recent[set] ^= 1];
-        e->key = memo_key(s, top->pc);
+        e->key = 0; // a signal handler may jump out of here
+        atomic_signal_fence(memory_order_seq_cst);
         e->sp = top->sp;
         e->bp = top->bp;
         e->base_above = (uint32_t)(b->sp - top->sp);
@@ -249,6 +267,8 @@ static inline void memo_put(struct stack_store *s, uint32_t base)
         e->uses_bp = (uint8_t)top->uses_bp;
         for (uint32_t i = 0; i < n; i++)
                 e->words[i] = s->words[b->words + i];
+        atomic_signal_fence(memory_order_seq_cst);
+        e->key = memo_key(s, top->pc);
 }
 
 static __attribute__((noinline)) uint32_t walk_from(struct stack_store *s, const uint64_t *frame,
@@ -274,11 +294,6 @@ static __attribute__((noinline)) uint32_t walk_from(struct stack_store *s, const
         return node;
 }
 
-static __attribute__((noinline)) void verify_memo(struct stack_store *s, const uint64_t *frame, uint32_t node)
-{
-        verify_walked(s, frame, node);
-}
-
 /* 0: no such walk is known. */
 static inline uint32_t walk_again(struct stack_store *s, const uint64_t *frame)
 {
@@ -296,7 +311,7 @@ static inline uint32_t walk_again(struct stack_store *s, const uint64_t *frame)
         uint32_t node = e->node;
         memo_take(s, e, frame[1]);
         if (__builtin_expect(s->kept.until_verify != 0, 0))
-                verify_memo(s, frame, node);
+                verify_walked(s, frame, node);
         return node;
 }
 

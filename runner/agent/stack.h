@@ -17,23 +17,12 @@
 
 #include "runner/agent/attach.h"
 #include "runner/agent/memo.h"
-#include "runner/agent/rules.h"
-#include "runner/unwind/step.h"
 
-struct stack_frame {
-        uint64_t pc, sp, bp;
-        uint32_t node;
-        uint32_t words;   // how many words lie above, its own step's included
-        uint32_t hash;    // of its path (trie.h)
-        uint32_t uses_bp; // 1: some rule from here outwards depends on bp; 0: any bp gives the same frames
-};
-
-/* The stack of a thread's last event; the rest of its memory is stack_store.h's. The words are those of kept frames, and
- * those further in of the walk or of the memo. */
+/* The stack of a thread's last event; the rest of its memory is stack_store.h's. The words are those of kept
+ * frames, and those further in of the walk or of the memo. */
 struct stack_kept {
-        uint64_t pc, sp,
-                bp; // registers in the caller of the interposed function; pc 0: nothing may be reused unseen
-        uint32_t uses_bp; // 0: any bp gives the same frames
+        uint64_t pc, sp, bp; // in the caller of the interposed function; pc 0: nothing may be reused
+        uint32_t uses_bp;    // 0: any bp gives the same frames
         uint32_t node;
         uint32_t n_outer, n_inner;
         const struct stack_word *outer, *inner;
@@ -46,8 +35,9 @@ extern _Thread_local struct stack_kept *stack_self
 
 /* The calling thread works with this cell from now on (NULL: none): finds its memory and trusts no kept frame. */
 void stack_adopt(const struct pg_cell *c);
+/* stack_here() off the fast path: a walk that was made before, or one as far as needed. */
 uint32_t stack_find(const uint64_t *frame);
-/* The slow path: walks as far as needed. */
+/* A walk below a root of its own, which is a pseudo node; PG_NODE_ROOT: none. */
 uint32_t stack_walk(const uint64_t *frame, uint32_t root);
 /* Where a signal interrupted the thread; all: its registers in ucontext order. Never reuses. For a signal handler
  * with all signals blocked. */
@@ -60,8 +50,8 @@ static inline bool stack_word_holds(const struct stack_word *w)
         return __builtin_expect(*(const volatile uint64_t *)(uintptr_t)w->address == w->value, 1);
 }
 
-/* The words hold what they held. Reads only words of the stack that the thread stands on. O(n), and nearly all of what
- * a known stack costs. */
+/* The words hold what they held. Reads only words of the stack that the thread stands on. O(n), and nearly
+ * all of what a known stack costs. */
 static inline bool stack_words_hold(const struct stack_word *words, uint32_t n)
 {
         const struct stack_word *w = words + n;
@@ -91,6 +81,9 @@ static inline __attribute__((always_inline)) uint32_t stack_here(const uint64_t 
             !stack_words_hold(k->outer, k->n_outer))
                 return stack_find(frame);
         uint32_t node = k->node;
+        atomic_signal_fence(memory_order_seq_cst);
+        if (__builtin_expect(k->pc != frame[1], 0)) // a signal handler came in between
+                return stack_find(frame);
         if (__builtin_expect(k->until_verify != 0, 0) && --k->until_verify == 0)
                 stack_verify(frame, node);
         return node;

@@ -12,8 +12,19 @@
 #include "runner/agent/private_stack.h"
 #include "runner/agent/stack.h"
 #include "runner/agent/trie.h"
+#include "runner/unwind/step.h"
+#include "runner/unwind/walk.h"
 
 enum { STACK_WORDS_MAX = 4 * PG_STACK_MAX };
+
+/* A kept frame. */
+struct stack_frame {
+        uint64_t pc, sp, bp;
+        uint32_t node;
+        uint32_t words;   // how many words lie above, its own step's included
+        uint32_t hash;    // of its path (trie.h)
+        uint32_t uses_bp; // 1: some rule from here outwards depends on bp; 0: any bp gives the same frames
+};
 
 /* A frame found by walking. Its step read the next `words` of fresh_words. */
 struct fresh_frame {

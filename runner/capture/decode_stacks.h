@@ -35,8 +35,8 @@ struct pg_newest_blocks {
         size_t n;
 };
 
-/** Fills p's nodes and quality; its counters and modules are there already. Sorts newest by address, and zeroes the bytes
- * of those that are in the table. */
+/** Fills p's nodes and quality; its counters and modules are there already. Sorts newest by address, and
+ * zeroes the bytes of those that are in the table. */
 void pg_decode_stacks(struct pg_reader *r, const struct pg_slot *slot, struct pg_captured_process *p,
                       struct pg_newest_blocks *newest);
 

@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #define PG_CAPTURE_MAGIC 0x3165746167667265ull // "erfgate1" in memory
-enum { PG_CAPTURE_VERSION = 2 };
+enum { PG_CAPTURE_VERSION = 3 };
 
 /* The agent's one variable: "fd=/proc/PID/fd/N,key=HEX16,mode=count|sample|lock,rate=HZ,clock=event|timer" in
  * any order; clock is for tests. */
@@ -191,8 +191,9 @@ struct pg_cell {
         alignas(64) _Atomic uint64_t last_address; // 0: the last event was another one
         uint64_t last_bytes;                       // usable size
         uint32_t last_node, last_peak;             // its stack; the first peak that it is part of
-        /* Its address again while it belongs into the table of live blocks and is not there yet: whoever frees it looks
-         * for it here, too. For an instant it is in both. 0: it is there, or does not belong there, or was freed. */
+        /* Its address again while it belongs into the table of live blocks and is not there yet: whoever
+         * frees it looks for it here, too. For an instant it is in both. 0: it is there, or does not belong
+         * there, or was freed. */
         _Atomic uint64_t pending;
         int64_t stack_until_bytes; // to the next stack, when stacks are sampled
         uint64_t random;           // state of the generator behind it
@@ -267,12 +268,14 @@ enum {
         PG_SLOT_BYTES = PG_OFFSET_LIVE_BLOCKS + PG_LIVE_EXACT_BLOCKS * (int)sizeof(struct pg_live_block),
 };
 
-/* The buckets of a block's address in a table of n buckets (a power of two); which < PG_LIVE_CHOICES. The first
- * keeps neighbours together; the others scatter what is aligned to pages. */
+/* The buckets of a block's address in a table of n buckets (a power of two); which < PG_LIVE_CHOICES. The
+ * first keeps neighbours together, and threads apart, whose arenas lie at multiples of 64 MiB; the others
+ * scatter what is aligned to pages. */
 static inline uint32_t pg_live_bucket(uint64_t address, uint32_t n, uint32_t which)
 {
         uint64_t h = address * 0x9e3779b97f4a7c15ull;
-        return (uint32_t)(which ? h >> (8 + 5 * which) : address >> 7) & (n - 1);
+        uint64_t near = (address >> 7) + (address >> 22) * 0x9e3779b1ull;
+        return (uint32_t)(which ? h >> (8 + 5 * which) : near) & (n - 1);
 }
 
 _Static_assert(sizeof(struct pg_file_header) <= PG_CAPTURE_PAGE, "the file header is one page");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_live_sampling.c - which blocks are in the sample: estimates over a dense heap are the truth at every level, and
- * a level's sample is part of that of the level below.
+ * test_live_sampling.c - which blocks are in the sample: estimates over dense heaps are the truth at every level, mixed
+ * sizes and equal ones, and a level's sample is part of that of the level below.
  */
 #include "tests/unit/assert_near.h"
 
@@ -43,8 +43,7 @@ static struct sums estimate(uint64_t address, uint32_t level)
         return s;
 }
 
-/* Within four standard deviations of independent choices, three heaps at each level; neighbours exclude each other, so
- * that bytes are far closer. */
+/* Within four standard deviations of independent choices, three heaps at each level. */
 static void sums_over_the_sample_are_the_truth(void **unused)
 {
         (void)unused;
@@ -57,7 +56,7 @@ static void sums_over_the_sample_are_the_truth(void **unused)
                 }
 }
 
-/* Two blocks of 8 bytes in each 16, of which both are in the sample or none: four standard deviations of the pairs. */
+/* Two blocks of 8 bytes in each 16, which are in the sample together: four standard deviations of the pairs. */
 static void blocks_of_eight_bytes_are_estimated_as_well(void **unused)
 {
         (void)unused;
@@ -71,6 +70,41 @@ static void blocks_of_eight_bytes_are_estimated_as_well(void **unused)
                 }
                 assert_near(bytes, 8 * BLOCKS, 4 * sqrt(variance_bytes2));
         }
+}
+
+/* Blocks of one size at one distance: the error of their number, as a part of the standard deviation that independent
+ * choices have; root of the mean square over heaps at different addresses. */
+static double error_in_deviations(uint64_t distance, uint32_t level)
+{
+        enum { N = 10000, HEAPS = 12 };
+        const double p = pg_live_probability(distance - 8, level);
+        double squares = 0;
+        for (uint64_t heap = 0; heap < HEAPS; heap++) {
+                const uint64_t address = 0x7f0000000010 + heap * 0x123456780;
+                double blocks = 0;
+                for (uint64_t i = 0; i < N; i++)
+                        blocks += pg_live_is_hit(address + i * distance, distance - 8, level) ? 1 / p : 0;
+                squares += (blocks - N) * (blocks - N);
+        }
+        return sqrt(squares / HEAPS) / sqrt(N * (1 - p) / p);
+}
+
+/* The promise of the header: a third of what independent choices do, for most distances; never more than thrice. */
+static void equal_distances_do_not_lock_into_step(void **unused)
+{
+        (void)unused;
+        double logs = 0;
+        int n = 0;
+        for (uint64_t distance = 32; distance <= 4096; distance += 16)
+                for (uint32_t level = 1; level < LEVELS; level++) {
+                        if (pg_live_probability(distance - 8, level) >= 1)
+                                continue;
+                        double error = error_in_deviations(distance, level);
+                        assert_true(error < 3);
+                        logs += log(error + 1e-9);
+                        n++;
+                }
+        assert_true(exp(logs / n) < 1 / 3.0);
 }
 
 static void a_higher_level_only_takes_blocks_out(void **unused)
@@ -106,6 +140,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(sums_over_the_sample_are_the_truth),
                 cmocka_unit_test(blocks_of_eight_bytes_are_estimated_as_well),
+                cmocka_unit_test(equal_distances_do_not_lock_into_step),
                 cmocka_unit_test(a_higher_level_only_takes_blocks_out),
                 cmocka_unit_test(large_blocks_are_always_in_the_sample),
         };
