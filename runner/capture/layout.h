@@ -128,8 +128,10 @@ struct pg_slot {
         alignas(64) _Atomic int64_t live_bytes; // inherited, plus the sum of what cells have flushed
         _Atomic int64_t peak_bytes;             // highest live_bytes
         _Atomic uint64_t slack_bytes;           // a cell flushes when its pending net change goes beyond this
-        _Atomic int32_t live_blocks;            // in the table, but for what cells have not told yet
-        _Atomic uint64_t live_lost;             // blocks that found their buckets full
+
+        /* The table of live blocks. Every event looks whether it is full, and a few in a hundred change it. */
+        alignas(64) _Atomic int32_t live_blocks; // but for what cells have not told yet
+        _Atomic uint64_t live_lost;              // blocks that found their buckets full
 
         /* Stacks. */
         alignas(64) _Atomic uint64_t stacks_other; // events whose stack found no room
