@@ -27,6 +27,16 @@ PG_SLOW_PATH void quick_free_late(void *p)
         real.free(p);
 }
 
+PG_SLOW_PATH void quick_free_rest(void *p, struct pg_cell *c, uint64_t bytes)
+{
+        if (real_is_early(p))
+                return;
+        c->frees++;
+        live_dies(c, (uint64_t)(uintptr_t)p, bytes);
+        count_down(c, (int64_t)bytes);
+        real.free(p);
+}
+
 PG_SLOW_PATH void quick_free_flush(void *p, struct pg_cell *c, int64_t net)
 {
         count_flush_beyond_slack(c, net);

@@ -54,8 +54,9 @@ static inline __attribute__((always_inline)) void *quick_allocation(struct quick
         return p;
 }
 
-/* All of free(). */
+/* All of free(), and what is left of it when the block's size is known. */
 void quick_free_late(void *p);
+void quick_free_rest(void *p, struct pg_cell *c, uint64_t bytes);
 /* The rest of it, when the cell's net has changed. */
 void quick_free_flush(void *p, struct pg_cell *c, int64_t net);
 
@@ -67,8 +68,10 @@ static inline __attribute__((always_inline)) void quick_free(void *p)
         struct pg_cell *c = count_self.cell;
         const uint64_t address = (uint64_t)(uintptr_t)p, bytes = real_header_bytes(p);
         int64_t net;
-        if (pg_unlikely(!live_dies_quickly(c, address, bytes)) || pg_unlikely(real_is_early(p)))
-                return quick_free_late(p);
+        if (pg_unlikely(!live_dies_quickly(c, address, bytes)))
+                return quick_free_rest(p, c, bytes);
+        if (pg_unlikely(real_is_early(p)))
+                return;
         c->frees++;
         if (pg_unlikely(count_change(c, -(int64_t)bytes, &net)))
                 return quick_free_flush(p, c, net);

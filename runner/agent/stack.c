@@ -15,8 +15,14 @@
 #include "runner/agent/rules.h"
 #include "runner/agent/search.h"
 
-static struct stack_kept nothing_kept;
-_Thread_local struct stack_kept *stack_self = &nothing_kept;
+/* Of a thread without a cell: a walk is always under way. */
+static struct {
+        struct stack_kept kept;
+        const uint64_t *walking;
+} nothing = { .walking = (const uint64_t *)&nothing };
+_Static_assert(offsetof(struct stack_store, walking) == sizeof(struct stack_kept),
+               "nothing begins like a store");
+_Thread_local struct stack_kept *stack_self = &nothing.kept;
 
 static struct stack_store *_Atomic stores[PG_CELLS_MAX]; // by cell
 
@@ -24,7 +30,7 @@ static struct stack_store *_Atomic stores[PG_CELLS_MAX]; // by cell
 
 static struct stack_store *self_store(void)
 {
-        return stack_self == &nothing_kept ? NULL : (struct stack_store *)stack_self;
+        return stack_self == &nothing.kept ? NULL : (struct stack_store *)stack_self;
 }
 
 /* What a fork found in the middle of a walk is left alone: the walk may go on, in a child whose parent forked in a
@@ -79,7 +85,7 @@ void stack_adopt(const struct pg_cell *c)
                 s->walking = outdated(s->walking);
                 return;
         }
-        stack_self = s ? &s->kept : &nothing_kept;
+        stack_self = s ? &s->kept : &nothing.kept;
         if (!s)
                 return;
         s->walking = NULL; // its last thread may have ended in the middle
@@ -97,6 +103,15 @@ void stack_adopt(const struct pg_cell *c)
  */
 enum { TURNED_AWAY_MAX = 4096 };
 
+static inline void walk_starts(struct stack_store *s, const uint64_t *frame)
+{
+        s->walking = frame;
+        s->turned_away = 0;
+        s->kept.pc = 0; // no handler may find it
+        atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* False: another walk is under way. */
 static inline bool walk_begin(struct stack_store *s, const uint64_t *frame)
 {
         if (__builtin_expect(s->walking != NULL, 0)) {
@@ -104,10 +119,7 @@ static inline bool walk_begin(struct stack_store *s, const uint64_t *frame)
                         return false;
                 forget(s);
         }
-        s->walking = frame;
-        s->turned_away = 0;
-        s->kept.pc = 0; // no handler may find it
-        atomic_signal_fence(memory_order_seq_cst);
+        walk_starts(s, frame);
         return true;
 }
 
@@ -294,36 +306,72 @@ static __attribute__((noinline)) uint32_t walk_from(struct stack_store *s, const
         return node;
 }
 
-/* 0: no such walk is known. */
-static inline uint32_t walk_again(struct stack_store *s, const uint64_t *frame)
+/* NULL: no such walk is known. */
+static inline const struct memo_entry *memo_find(struct stack_store *s, const uint64_t *frame)
 {
         uint32_t set = memo_set_of(frame[1], (uint64_t)(uintptr_t)(frame + 2)), way = s->recent[set];
         const struct memo_entry *e = &s->memo[set].entries[way];
         __builtin_prefetch(e->words);
         __builtin_prefetch(&s->memo[set].entries[way ^ 1]);
         __builtin_prefetch((const void *)&rules_short[rules_index(frame[1] - 1)]); // if there is none
-        if (!memo_holds(s, e, frame)) {
-                e = &s->memo[set].entries[way ^ 1];
-                if (!memo_holds(s, e, frame))
-                        return 0;
-                s->recent[set] = (uint8_t)(way ^ 1);
-        }
-        uint32_t node = e->node;
-        memo_take(s, e, frame[1]);
-        if (__builtin_expect(s->kept.until_verify != 0, 0))
-                verify_walked(s, frame, node);
-        return node;
+        if (memo_holds(s, e, frame))
+                return e;
+        e = &s->memo[set].entries[way ^ 1];
+        if (!memo_holds(s, e, frame))
+                return NULL;
+        s->recent[set] = (uint8_t)(way ^ 1);
+        return e;
 }
 
-PG_SLOW_PATH uint32_t stack_find(const uint64_t *frame)
+/* The rest of stack_find(), each with calls of its own. */
+
+PG_SLOW_PATH static uint32_t find_turned_away(const uint64_t *frame)
 {
         struct stack_store *s = self_store();
         if (!s || !walk_begin(s, frame))
                 return note_other(PG_NODE_OTHER);
-        uint32_t node = walk_again(s, frame);
-        if (__builtin_expect(node == 0, 0))
-                node = note_other(walk_from(s, frame, PG_NODE_ROOT));
+        uint32_t node = note_other(walk_from(s, frame, PG_NODE_ROOT));
         walk_end(s, frame);
+        return node;
+}
+
+PG_SLOW_PATH static uint32_t find_by_walk(struct stack_store *s, const uint64_t *frame)
+{
+        uint32_t node = note_other(walk_from(s, frame, PG_NODE_ROOT));
+        walk_end(s, frame);
+        return node;
+}
+
+PG_SLOW_PATH static uint32_t find_given_up(struct stack_store *s, const uint64_t *frame, uint32_t node)
+{
+        walk_end(s, frame);
+        return node;
+}
+
+PG_SLOW_PATH static uint32_t find_and_verify(struct stack_store *s, const uint64_t *frame, uint32_t node)
+{
+        verify_walked(s, frame, node);
+        walk_end(s, frame);
+        return node;
+}
+
+/* A walk that is known is found without a call, so that no register is saved for it. */
+uint32_t stack_find(const uint64_t *frame)
+{
+        struct stack_store *s = (struct stack_store *)stack_self;
+        if (__builtin_expect(s->walking != NULL, 0))
+                return find_turned_away(frame);
+        walk_starts(s, frame);
+        const struct memo_entry *e = memo_find(s, frame);
+        if (__builtin_expect(!e, 0))
+                return find_by_walk(s, frame);
+        uint32_t node = e->node;
+        memo_take(s, e, frame[1]);
+        if (__builtin_expect(s->kept.until_verify != 0, 0))
+                return find_and_verify(s, frame, node);
+        if (__builtin_expect(!walk_is_mine(s, frame), 0))
+                return find_given_up(s, frame, node);
+        s->walking = NULL;
         return node;
 }
 

@@ -38,11 +38,11 @@ struct fresh_frame {
 
 struct stack_store {
         struct stack_kept kept;
+        const uint64_t *walking; // frame of the walk under way; NULL: none
         struct trie trie;
         struct bounds bounds;
-        uint32_t epoch;          // agent.epoch whose slot the nodes are in
-        uint32_t turned_away;    // walks that came in the middle of the one under way
-        const uint64_t *walking; // frame of the walk under way; NULL: none
+        uint32_t epoch;       // agent.epoch whose slot the nodes are in
+        uint32_t turned_away; // walks that came in the middle of the one under way
         uint32_t depth;
         uint16_t stamp; // of valid entries in memo
         struct memo_set memo[1 << MEMO_BITS];
