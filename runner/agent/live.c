@@ -176,7 +176,7 @@ static void follow_level(void)
         } while (level != level_now());
 }
 
-/* One level up. O(table), which then takes some three quarters of a table of new blocks to fill again. */
+/* One level up. O(table), which then takes half as many new blocks as it had to fill again. */
 static void raise_level(void)
 {
         uint32_t level = level_now();

@@ -46,7 +46,7 @@ enum {
         PG_NODE_CHUNK = 128,    // nodes that a thread takes at once: a page
         PG_LIVE_BUCKET = 8,     // places for blocks in a bucket
         PG_LIVE_CHOICES = 8,    // buckets that a block may be in
-        PG_LIVE_SAMPLED_BLOCKS = 1 << 18, // places in the table of live blocks
+        PG_LIVE_SAMPLED_BLOCKS = 1 << 17, // places in the table of live blocks
         PG_LIVE_EXACT_BLOCKS = 1 << 24,
         PG_LIVE_CLAIMED = 1,   // no block's address
         PG_JOURNAL_MAX = 4096, // programs that were started; more are only counted

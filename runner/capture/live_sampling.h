@@ -4,7 +4,7 @@
  *
  * The address gives a number that is evenly spread over [0, interval): the block is in the sample when it is
  * below the block's bytes, so with probability bytes / interval, and 1 for large ones. A free asks no table,
- * threads agree without talking, and a run with fixed addresses repeats. Each level's interval is four times
+ * threads agree without talking, and a run with fixed addresses repeats. Each level's interval is twice
  * that of the one below and its sample a part of that one's, so going up only takes blocks out.
  *
  * The number is the fraction of (address / 16) * golden ratio, the heap lying wherever the kernel put it.
@@ -23,8 +23,8 @@
 
 enum {
         PG_LIVE_FIRST_BITS = 6, // intervals of 64 bytes at level 1
-        PG_LIVE_STEP_BITS = 2,
-        PG_LIVE_LEVEL_MAX = 14, // 4 GiB
+        PG_LIVE_STEP_BITS = 1,
+        PG_LIVE_LEVEL_MAX = 27, // 4 GiB
 };
 
 static inline uint32_t pg_live_interval_bits(uint32_t level)

@@ -7,7 +7,7 @@
 
 #include "runner/capture/live_sampling.h"
 
-enum { BLOCKS = 400000, LEVELS = 7 };
+enum { BLOCKS = 400000, LEVELS = 11 };
 
 static uint64_t state;
 
