@@ -254,8 +254,8 @@ test_the_first_of_1_5_2_4_3_0() {
 # A quarter of the work is parse's. Then parse does ten times as much, and render the same: parse's share rises from
 # 20 to 71 %, and its CPU time with it. The limit lies in the middle.
 test_a_share_that_rises_with_its_time() {
-	make_baseline base.json --runs 3 --metrics cpu_share -- "$toil" parse 250 render 1000
-	expect_exit 2 -- perfgate run --runs 3 --metrics cpu_share --baseline base.json --threshold cpu_share=25pp -- "$toil" parse 2500 render 1000
+	make_baseline base.json --runs 3 --metrics cpu_share -- "$toil" parse 500 render 2000
+	expect_exit 2 -- perfgate run --runs 3 --metrics cpu_share --baseline base.json --threshold cpu_share=25pp -- "$toil" parse 5000 render 2000
 	expect_json perfgate-out/result.json '[.benchmarks[0].metrics[] | select(.verdict == "fail") | .function] == ["parse"]'
 	expect_json perfgate-out/result.json '.benchmarks[0].metrics[] | select(.function == "parse") | .baseline > 10 and .baseline < 30 and .current > 60 and .current < 80'
 	expect_json perfgate-out/result.json '.benchmarks[0].metrics[] | select(.function == "parse") | .culprits[0] | .function == "parse" and (.file | endswith("toil.c")) and .line > 0'

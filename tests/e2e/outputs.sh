@@ -17,8 +17,8 @@ red() { expect_exit 2 -- perfgate run --metrics allocations,allocated_bytes --ba
 
 # Names and values that scripts rely on, as the interface has them.
 test_the_keys_of_result_json() {
-	make_baseline base.json --runs 2 -- "$toil" make 100 parse 300
-	expect_exit 2 -- perfgate run --runs 2 --baseline base.json -- "$toil" make 100 copy 50 parse 300
+	make_baseline base.json --runs 2 -- "$toil" make 100 parse 1000
+	expect_exit 2 -- perfgate run --runs 2 --baseline base.json -- "$toil" make 100 copy 50 parse 1000
 	local result=perfgate-out/result.json
 	expect_json $result '.schema == "perfgate.result.v1" and .verdict == "fail" and .exit_code == 2'
 	expect_json $result '.host | has("cpu_model") and has("cores") and has("kernel") and has("libc")'
