@@ -74,6 +74,37 @@ static void a_chain_may_lead_anywhere(void **state)
         counted_free(&c);
 }
 
+/* Stacks of allocations of so many bytes; checked by the program's own numbers, not by verifying, which would
+ * repair what it checks. */
+static void check_counts(const char *mode, uint64_t bytes, uint64_t larger, uint64_t smaller)
+{
+        const char *const argv[] = { target("alloc_stacks"), mode, NULL };
+        struct counted c;
+        run_requested(&(struct pg_capture_request){ .mode = PG_MODE_COUNT }, argv, NULL, &c);
+        assert_int_equal(c.exit_status, 0);
+        const struct pg_captured_process *p = &c.captured->processes[0];
+        uint64_t all = 0, most = largest_count_of_size(p, bytes);
+        for (size_t i = 0; i < p->n_nodes; i++)
+                if (p->nodes[i].count && p->nodes[i].amount == bytes * p->nodes[i].count)
+                        all += p->nodes[i].count;
+        assert_int_equal(most, larger);
+        assert_int_equal(all - most, smaller);
+        counted_free(&c);
+}
+
+static void what_lies_further_out_tells_stacks_apart(void **state)
+{
+        (void)state;
+        check_counts("callers", 100, 2000, 0);
+        check_counts("callers", 200, 2000, 1000);
+}
+
+static void the_frame_pointer_tells_stacks_apart(void **state)
+{
+        (void)state;
+        check_counts("slides", 300, 1000, 1000);
+}
+
 static void a_stack_may_be_aligned_to_eight_bytes(void **state)
 {
         (void)state;
@@ -90,6 +121,8 @@ int main(void)
                 cmocka_unit_test(a_handler_may_jump_out_at_any_time),
                 cmocka_unit_test(a_frame_across_pages_of_a_coroutine_is_read),
                 cmocka_unit_test(a_chain_may_lead_anywhere),
+                cmocka_unit_test(what_lies_further_out_tells_stacks_apart),
+                cmocka_unit_test(the_frame_pointer_tells_stacks_apart),
                 cmocka_unit_test(a_stack_may_be_aligned_to_eight_bytes),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
