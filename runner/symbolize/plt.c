@@ -29,7 +29,7 @@ static bool add_slots(struct pg_plt *p, Elf_Data *rela, Elf_Data *symbols, Elf_D
                 if (!gelf_getsym(symbols, (int)GELF_R_SYM(r.r_info), &sym) || sym.st_name >= strings->d_size)
                         continue;
                 const char *name = (const char *)strings->d_buf + sym.st_name;
-                if (*name)
+                if (memchr(name, 0, strings->d_size - sym.st_name) && *name)
                         slots[p->n_slots++] = (struct pg_plt_slot){ r.r_offset, name };
         }
         return true;

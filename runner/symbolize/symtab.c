@@ -78,6 +78,8 @@ static bool read_symbol(const struct source *s, size_t i, struct pg_symbol *ret)
         if (!section || !(section->sh_flags & SHF_EXECINSTR))
                 return false;
         const char *name = (const char *)s->strings->d_buf + sym.st_name;
+        if (!memchr(name, 0, s->strings->d_size - sym.st_name)) // a damaged table's last name may not end
+                return false;
         uint64_t end = sym.st_size ? sym.st_value + sym.st_size : section->sh_addr + section->sh_size;
         if (is_label(name) || end <= sym.st_value)
                 return false;
