@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/symbolize/dwarf_padding.h"
 #include "runner/symbolize/dwarf_scope.h"
 
 enum { MAX_DEPTH = 128, MAX_OVERLAP = 16 };
@@ -43,6 +44,8 @@ struct unit {
 
 struct pg_dwarf {
         Dwarf *dwarf;
+        struct pg_arena *sections; // padded copies
+        const Dwarf *padded;       // the .dwo file that was padded last
         struct unit *units;
         size_t n_units, capacity;
         struct spans spans;
@@ -132,13 +135,23 @@ static bool index_units(struct pg_dwarf *d)
         return true;
 }
 
+/* The file, and the one with shared strings that it may name. */
+static bool open_padded(struct pg_dwarf *d, Elf *elf)
+{
+        d->dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
+        if (!d->dwarf || !pg_dwarf_pad(d->dwarf, d->sections))
+                return false;
+        Dwarf *shared = dwarf_getalt(d->dwarf);
+        return !shared || pg_dwarf_pad(shared, d->sections);
+}
+
 struct pg_dwarf *pg_dwarf_create(Elf *elf)
 {
         struct pg_dwarf *d = calloc(1, sizeof(*d));
         if (!d)
                 return NULL;
-        d->dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
-        if (!d->dwarf || !index_units(d)) {
+        d->sections = pg_arena_create();
+        if (!d->sections || !open_padded(d, elf) || !index_units(d)) {
                 pg_dwarf_destroy(d);
                 return NULL;
         }
@@ -158,6 +171,7 @@ void pg_dwarf_destroy(struct pg_dwarf *d)
         free(d->inlines);
         pg_dwarf_scopes_deinit(&d->scopes);
         dwarf_end(d->dwarf);
+        pg_arena_destroy(d->sections);
         free(d);
 }
 
@@ -188,14 +202,23 @@ static bool add_functions(struct unit *u, Dwarf_Die *parent, unsigned depth)
         return true;
 }
 
-static void index_functions(struct unit *u)
+/* Whether a .dwo file is usable. One with many units comes here with each of them. */
+static bool pad_split(struct pg_dwarf *d, Dwarf *split)
+{
+        if (d->padded != split && !pg_dwarf_pad_strings(split, d->sections))
+                return false;
+        d->padded = split;
+        return true;
+}
+
+static void index_functions(struct pg_dwarf *d, struct unit *u)
 {
         Dwarf_Half version;
         uint8_t type;
         Dwarf_Die die, split;
         u->indexed = true;
         if (dwarf_cu_info(u->lines.cu, &version, &type, &die, &split, NULL, NULL, NULL) == 0 &&
-            type == DW_UT_skeleton && split.addr)
+            type == DW_UT_skeleton && split.addr && pad_split(d, dwarf_cu_getdwarf(split.cu)))
                 u->code = split;
         if (!add_functions(u, &u->code, 0))
                 u->spans.n = 0;
@@ -309,7 +332,7 @@ size_t pg_dwarf_find(struct pg_dwarf *d, uint64_t address, struct pg_dwarf_frame
                 return 0;
         struct unit *u = &d->units[in_unit->owner];
         if (!u->indexed)
-                index_functions(u);
+                index_functions(d, u);
         size_t n = 0;
         ret[0] = (struct pg_dwarf_frame){ 0 };
         find_line(&u->lines, address, &ret[0]);
