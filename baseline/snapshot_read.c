@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "baseline/keys.h"
+#include "baseline/measurement_json.h"
 #include "runner/base/units.h"
 
 /* ---- host and tool ---- */
@@ -509,16 +510,19 @@ static bool read_notes(struct pg_json_reader *r, void *into)
         return pg_json_strings(r, into, &n);
 }
 
+bool pg_benchmark_name_read(struct pg_json_reader *r, const char **ret)
+{
+        if (!pg_json_string(r, ret))
+                return false;
+        const char *problem = pg_benchmark_name_problem(*ret);
+        return !problem || pg_json_fail(r, "the name of a benchmark %s", problem);
+}
+
 static bool read_name(struct pg_json_reader *r, void *into)
 {
         struct reading *b = into;
-        const char *name;
-        if (!pg_json_string(r, &name))
+        if (!pg_benchmark_name_read(r, &b->m.name))
                 return false;
-        const char *problem = pg_benchmark_name_problem(name);
-        if (problem)
-                return pg_json_fail(r, "the name of a benchmark %s", problem);
-        b->m.name = name;
         b->name_at = r->value;
         return true;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runner/base/units.h"
+#include "runner/engine/engine.h"
 
 const char *const pg_engine_choices[] = { "auto", "agent", "perf", "ptrace", NULL };
 const char *const pg_live_choices[] = {
@@ -14,7 +15,7 @@ const char *const pg_live_choices[] = {
 };
 
 /* Allocation profilers agree on half a mebibyte: enough for a heap of some size, and nobody feels it. */
-enum { DEFAULT_INTERVAL = 512 * 1024, MOST_HZ = 100000 };
+enum { DEFAULT_INTERVAL = 512 * 1024 };
 
 static bool parse_allocations(const char *text, uint64_t *ret_interval, struct pg_error *err)
 {
@@ -38,8 +39,8 @@ static bool parse_allocations(const char *text, uint64_t *ret_interval, struct p
 bool pg_sampling_apply(const struct pg_sampling_args *args, struct pg_measure_options *options,
                        struct pg_error *err)
 {
-        if (args->rate_hz > MOST_HZ)
-                return pg_fail(err, PG_EUSAGE, "--rate: at most %d", MOST_HZ);
+        if (args->rate_hz > PG_ENGINE_RATE_HZ_MAX)
+                return pg_fail(err, PG_EUSAGE, "--rate: at most %d", PG_ENGINE_RATE_HZ_MAX);
         if (!parse_allocations(args->allocations, &options->stack_interval_bytes, err))
                 return false;
         options->engine = pg_engine_choices[args->engine];

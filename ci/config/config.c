@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "baseline/snapshot.h"
+#include "baseline/measurement_json.h"
 #include "ci/config/keys.h"
 #include "ci/config/reading.h"
 #include "runner/base/file.h"
@@ -30,13 +30,8 @@ struct reading {
 static bool read_name(struct pg_json_reader *r, void *into)
 {
         struct reading *b = into;
-        const char *name;
-        if (!pg_json_string(r, &name))
+        if (!pg_benchmark_name_read(r, &b->b.workload.name))
                 return false;
-        const char *problem = pg_benchmark_name_problem(name);
-        if (problem)
-                return pg_json_fail(r, "the name of a benchmark %s", problem);
-        b->b.workload.name = name;
         b->name_at = r->value;
         return true;
 }

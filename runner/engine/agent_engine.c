@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-enum { RATE_HZ_MAX = 100000 };
-
 struct pg_engine_session {
         struct pg_arena *arena;
         struct pg_capture *capture;
@@ -64,9 +62,8 @@ static bool fill_session(struct pg_engine_session *s, const struct pg_engine_req
 static bool agent_start(const struct pg_engine_request *request, struct pg_engine_session **ret,
                         struct pg_error *err)
 {
-        if (request->rate_hz == 0 || request->rate_hz > RATE_HZ_MAX)
-                return pg_fail(err, PG_EUSAGE, "sample rate %u Hz: expected 1 to %d", request->rate_hz,
-                               RATE_HZ_MAX);
+        if (!pg_engine_rate_ok(request, err))
+                return false;
         struct pg_engine_session *s = create_session(err);
         if (!s)
                 return false;

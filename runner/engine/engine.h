@@ -3,8 +3,8 @@
  * engine.h - ways to take CPU samples of a process tree, behind one table of operations.
  *
  * An engine is started before the target, says what the target's environment must have, may look at the process
- * before its exec, and collects what came when the tree has ended. Which engine ran is part of the result. A new way is a file here and a row in
- * pg_engines.
+ * before its exec, and collects what came when the tree has ended. Which engine ran is part of the result. A new
+ * way is a file here and a row in pg_engines.
  */
 #ifndef PG_ENGINE_ENGINE_H
 #define PG_ENGINE_ENGINE_H
@@ -21,8 +21,10 @@
  */
 enum pg_clock { PG_CLOCK_BEST, PG_CLOCK_EVENT, PG_CLOCK_TIMER };
 
+enum { PG_ENGINE_RATE_HZ_MAX = 100000 };
+
 struct pg_engine_request {
-        uint32_t rate_hz; // samples per second of CPU time, of each thread; 1 to 100,000
+        uint32_t rate_hz; // samples per second of CPU time, of each thread; 1 to PG_ENGINE_RATE_HZ_MAX
         enum pg_clock clock;
         const char *agent_path; // the library for preloading
         /* Engines that look from outside; 0 at first, raised by again(). */
@@ -69,6 +71,14 @@ extern const struct pg_engine_ops pg_ptrace_engine; // stopped and read from out
 extern const struct pg_engine_ops *const pg_engines[];
 /** The engine of that name; NULL when there is none. */
 const struct pg_engine_ops *pg_engine_by_name(const char *name);
+
+/** For engines: whether the rate is in range; else PG_EUSAGE. */
+static inline bool pg_engine_rate_ok(const struct pg_engine_request *request, struct pg_error *err)
+{
+        return (request->rate_hz > 0 && request->rate_hz <= PG_ENGINE_RATE_HZ_MAX) ||
+               pg_fail(err, PG_EUSAGE, "sample rate %u Hz: expected 1 to %d", request->rate_hz,
+                       PG_ENGINE_RATE_HZ_MAX);
+}
 
 /**
  * The engine for one program: the first in pg_engines without an obstacle, or the named one.

@@ -34,7 +34,6 @@
 #include "runner/engine/priority.h"
 
 enum {
-        RATE_HZ_MAX = 100000,
         STACK_BYTES = 16384,
         FINER_MAX = 3,
         COLLECTOR_NICE = -10,
@@ -149,9 +148,8 @@ static bool fill_session(struct pg_engine_session *s, const struct pg_engine_req
 static bool perf_start(const struct pg_engine_request *request, struct pg_engine_session **ret,
                        struct pg_error *err)
 {
-        if (request->rate_hz == 0 || request->rate_hz > RATE_HZ_MAX)
-                return pg_fail(err, PG_EUSAGE, "sample rate %u Hz: expected 1 to %d", request->rate_hz,
-                               RATE_HZ_MAX);
+        if (!pg_engine_rate_ok(request, err))
+                return false;
         struct pg_arena *arena = pg_arena_create();
         struct pg_engine_session *s = arena ? pg_arena_calloc(arena, 1, sizeof(*s)) : NULL;
         if (!s) {

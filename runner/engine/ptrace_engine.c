@@ -29,7 +29,7 @@
 #include "runner/engine/remote_stack.h"
 #include "runner/engine/tracer.h"
 
-enum { RATE_HZ_MAX = 100000, OWN_RATE_HZ_MAX = 250 };
+enum { OWN_RATE_HZ_MAX = 250 };
 static const uint64_t END_PATIENCE_NS = 2ull * PG_NS_PER_S; // for the tree's end, when it was reported
 static const uint64_t MAPS_AGAIN_NS = 20ull * PG_NS_PER_MS; // after a look for new code that found none
 
@@ -297,9 +297,8 @@ static bool fill_session(struct pg_engine_session *s, struct pg_error *err)
 static bool ptrace_start(const struct pg_engine_request *request, struct pg_engine_session **ret,
                          struct pg_error *err)
 {
-        if (request->rate_hz == 0 || request->rate_hz > RATE_HZ_MAX)
-                return pg_fail(err, PG_EUSAGE, "sample rate %u Hz: expected 1 to %d", request->rate_hz,
-                               RATE_HZ_MAX);
+        if (!pg_engine_rate_ok(request, err))
+                return false;
         struct pg_arena *arena = pg_arena_create();
         struct pg_engine_session *s = arena ? pg_arena_calloc(arena, 1, sizeof(*s)) : NULL;
         if (!s) {

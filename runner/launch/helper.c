@@ -30,6 +30,7 @@
 
 #include "runner/base/clock.h"
 #include "runner/launch/protocol.h"
+#include "runner/launch/wire.h"
 
 static const uint64_t LINGER_NS = PG_NS_PER_S;      // what descendants get after the target's end
 static const uint64_t RESCAN_NS = 5 * PG_NS_PER_MS; // between two rounds of killing
@@ -40,35 +41,6 @@ static struct pg_helper_shared *shared;
 
 /* ---- talking to the runner ------------------------------------------------------------------------------
  */
-
-/* False at end of file and on any error: the runner is gone. */
-static bool receive_all(void *to, size_t n)
-{
-        for (char *p = to; n;) {
-                ssize_t got = recv(PG_HELPER_SOCKET, p, n, 0);
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got <= 0)
-                        return false;
-                p += got;
-                n -= (size_t)got;
-        }
-        return true;
-}
-
-static bool send_all(const void *from, size_t n)
-{
-        for (const char *p = from; n;) {
-                ssize_t put = send(PG_HELPER_SOCKET, p, n, MSG_NOSIGNAL);
-                if (put < 0 && errno == EINTR)
-                        continue;
-                if (put < 0)
-                        return false;
-                p += put;
-                n -= (size_t)put;
-        }
-        return true;
-}
 
 struct request {
         struct pg_helper_request head;
@@ -109,7 +81,7 @@ static bool receive_head(struct request *q)
         if (got <= 0)
                 return false;
         keep_descriptors(q, &m);
-        return receive_all((char *)&q->head + got, sizeof(q->head) - (size_t)got);
+        return pg_wire_receive(PG_HELPER_SOCKET, (char *)&q->head + got, sizeof(q->head) - (size_t)got);
 }
 
 static bool head_is_sane(const struct request *q)
@@ -152,7 +124,7 @@ static bool receive_body(struct request *q)
         q->argv = program + 2;
         q->envp = q->argv + q->head.argc + 1;
         char *at = (char *)(q->envp + q->head.envc + 1), *end = at + body;
-        if (!receive_all(at, body) || !index_strings(program, 1, &at, end) ||
+        if (!pg_wire_receive(PG_HELPER_SOCKET, at, body) || !index_strings(program, 1, &at, end) ||
             !index_strings(q->argv, q->head.argc, &at, end) ||
             !index_strings(q->envp, q->head.envc, &at, end))
                 return false;
@@ -204,8 +176,9 @@ static bool wait_for_go(volatile struct start *s)
                                           .failed_step = PG_STEP_WAITING,
                                           .pid = getpid() };
         struct pg_helper_request go;
-        if (!send_all(&ready, sizeof(ready)) || !receive_all(&go, sizeof(go)) ||
-            go.magic != PG_HELPER_MAGIC || go.kind != PG_HELPER_GO)
+        if (!pg_wire_send(PG_HELPER_SOCKET, &ready, sizeof(ready)) ||
+            !pg_wire_receive(PG_HELPER_SOCKET, &go, sizeof(go)) || go.magic != PG_HELPER_MAGIC ||
+            go.kind != PG_HELPER_GO)
                 return false;
         s->go_ns = pg_now_ns();
         return true;
@@ -441,7 +414,7 @@ static bool run_target(struct request *q)
         }
         atomic_store(&shared->target, 0);
         struct pg_helper_answer answer = answer_of(&r, &s);
-        return !r.runner_gone && send_all(&answer, sizeof(answer));
+        return !r.runner_gone && pg_wire_send(PG_HELPER_SOCKET, &answer, sizeof(answer));
 }
 
 static bool serve(void)
@@ -500,7 +473,7 @@ int main(void)
         if (child_events < 0 || shared == MAP_FAILED || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
                 return 1;
         struct pg_helper_hello hello = { PG_HELPER_MAGIC, PG_HELPER_VERSION };
-        if (!send_all(&hello, sizeof(hello)))
+        if (!pg_wire_send(PG_HELPER_SOCKET, &hello, sizeof(hello)))
                 return 1;
         while (serve())
                 ;

@@ -27,6 +27,7 @@
 #include "runner/base/clock.h"
 #include "runner/launch/program.h"
 #include "runner/launch/protocol.h"
+#include "runner/launch/wire.h"
 
 enum {
         STOP_LOOK_MS = 50,   // how often *stop is looked at
@@ -87,20 +88,6 @@ static int spawn_helper(struct pg_launcher *l, int socket)
         return e;
 }
 
-static bool receive_all(int fd, void *to, size_t n)
-{
-        for (char *p = to; n;) {
-                ssize_t got = recv(fd, p, n, 0);
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got <= 0)
-                        return false;
-                p += got;
-                n -= (size_t)got;
-        }
-        return true;
-}
-
 /* Forgets the helper; a tree that it leaves behind is killed as far as it can be told. */
 static void drop_helper(struct pg_launcher *l)
 {
@@ -123,7 +110,7 @@ static bool expect_hello(struct pg_launcher *l, struct pg_error *err)
         if (setsockopt(l->socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
             setsockopt(l->socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
                 return pg_fail_os(err, "cannot talk to the launch helper");
-        if (!receive_all(l->socket, &hello, sizeof(hello)))
+        if (!pg_wire_receive(l->socket, &hello, sizeof(hello)))
                 return pg_fail(err, PG_EOS, "the launch helper '%s' does not answer", l->helper_path);
         if (hello.magic != PG_HELPER_MAGIC || hello.version != PG_HELPER_VERSION)
                 return pg_fail(err, PG_EOS, "'%s' is not the launch helper of this version of perfgate",
@@ -308,20 +295,6 @@ static uint32_t append_strings(struct pg_buf *b, const char *const *strings)
         return n;
 }
 
-static bool send_all(int fd, const char *p, size_t n)
-{
-        while (n) {
-                ssize_t put = send(fd, p, n, MSG_NOSIGNAL);
-                if (put < 0 && errno == EINTR)
-                        continue;
-                if (put < 0)
-                        return false;
-                p += put;
-                n -= (size_t)put;
-        }
-        return true;
-}
-
 /* All in one message where it fits, so that the helper wakes once; the descriptors come with the first byte.
  */
 static bool send_run(int socket, const struct pg_helper_request *head, const struct pg_buf *body,
@@ -348,7 +321,7 @@ static bool send_run(int socket, const struct pg_helper_request *head, const str
         if (put < (ssize_t)sizeof(*head)) // so few bytes go as a whole or not at all
                 return false;
         size_t sent = (size_t)put - sizeof(*head);
-        return send_all(socket, body->data + sent, body->len - sent);
+        return pg_wire_send(socket, body->data + sent, body->len - sent);
 }
 
 static bool send_request(struct pg_launcher *l, const struct pg_launch_request *r, const char *program,
@@ -443,7 +416,7 @@ static void ask_to_stop(struct watch *w)
                 return;
         w->stopping = true;
         w->give_up_ns = pg_now_ns() + ENDING_S * (uint64_t)PG_NS_PER_S;
-        if (!send_all(w->l->socket, (const char *)&head, sizeof(head)))
+        if (!pg_wire_send(w->l->socket, &head, sizeof(head)))
                 w->give_up_ns = 0; // the helper is gone
 }
 
@@ -462,7 +435,7 @@ static bool wait_for_answer(struct watch *w, const volatile int *stop, struct pg
                 if (n > 0 && fds[1].revents)
                         drain_once(w);
                 if (n > 0 && fds[0].revents)
-                        return (receive_all(w->l->socket, ret, sizeof(*ret)) &&
+                        return (pg_wire_receive(w->l->socket, ret, sizeof(*ret)) &&
                                 ret->magic == PG_HELPER_MAGIC) ||
                                pg_fail(err, PG_EOS, "the launch helper was killed");
                 if (n == 0)
@@ -486,7 +459,7 @@ static void let_go(struct watch *w, const struct pg_launch_request *r, pid_t pid
         }
         if (r->timeout_ns)
                 w->give_up_ns = pg_now_ns() + r->timeout_ns + ENDING_S * (uint64_t)PG_NS_PER_S;
-        if (!send_all(w->l->socket, (const char *)&head, sizeof(head)))
+        if (!pg_wire_send(w->l->socket, &head, sizeof(head)))
                 w->give_up_ns = 0; // the helper is gone
 }
 
