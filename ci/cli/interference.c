@@ -2,10 +2,11 @@
 /*
  * interference.c - the same command bare and measured, with the probe in both, and what the probe saw.
  *
- * Bare is the probe in front of a library that does nothing, measured is the probe in front of the agent. Two bare runs show what varies by
- * itself; when something differs, six more and a second measured one make sure that it is no coincidence. Address-space randomisation
- * stays on, so that what depends on addresses varies in bare runs as well. The environment has the same
- * variables of the same lengths in all runs: shells copy it into their heap.
+ * Bare is the probe in front of a library that does nothing, measured is the probe in front of the agent. Two
+ * bare runs show what varies by itself; when something differs, six more and a second measured one make sure
+ * that it is no coincidence. Address-space randomisation stays on, so that what depends on addresses varies
+ * in bare runs as well. The environment has the same variables of the same lengths in all runs: shells copy
+ * it into their heap.
  */
 #include "ci/cli/interference.h"
 

@@ -35,8 +35,8 @@ bool pg_row_is_loud(const struct pg_row *row);
 /** "src/parse.c:120", "in libfoo.so", or ""; printable, in arena a; NULL when out of memory. */
 const char *pg_culprit_place(struct pg_arena *a, const struct pg_culprit *c);
 
-/** "~: estimated from a sample each 64.0 KiB" for the row's culprits, "" where they are exact; in arena a; NULL when out
- * of memory. */
+/** "~: estimated from a sample each 64.0 KiB" for the row's culprits, "" where they are exact; in arena a;
+ * NULL when out of memory. */
 const char *pg_culprit_estimate(struct pg_arena *a, const struct pg_row *row);
 
 /** "+6,000", "+6,000, freed at once" or, of an estimate, "~+5.8 KiB"; in arena a; NULL when out of memory. */

@@ -223,8 +223,9 @@ enum { PG_SCALE_BITS = 16, PG_SCALE_ONE = 1 << PG_SCALE_BITS };
 enum {
         PG_NODE_ROOT,
         PG_NODE_OTHER, // stacks that found no room
-        PG_NODE_TRUNCATED, // outermost frame of stacks that were deeper than PG_STACK_MAX or whose memory could not be read;
-                           // in PG_MODE_LOCK the next one below the kind of event, as an ordinary node
+        /* Outermost frame of stacks that were deeper than PG_STACK_MAX or whose memory could not be read; in
+         * PG_MODE_LOCK the next one below the kind of event, as an ordinary node. */
+        PG_NODE_TRUNCATED,
         PG_NODE_UNKNOWN, // outermost frame of stacks whose caller could not be found
         PG_NODE_WAITER,  // PG_MODE_LOCK: outermost frame of the stacks that waited for a mutex
         PG_NODE_HOLDER, // PG_MODE_LOCK: outermost frame of the stacks that unlocked a mutex others waited for

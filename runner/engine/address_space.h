@@ -76,9 +76,9 @@ bool pg_address_space_keeps_frame_pointers(const struct pg_address_space *as, ui
 pg_rule pg_address_space_rule(struct pg_address_space *as, uint64_t address);
 
 /**
- * Walks a stack: pg_walk with the rules and the rule cache of this address space. Code without CFI goes by frame
- * pointers, to their end at zero (PG_STOP_ROOT); a frame outside of all code is dropped unless it is the first. Arguments as pg_walk has them. The
- * owner of a rule is the module's number, or PG_MODULE_NONE.
+ * Walks a stack: pg_walk with the rules and the rule cache of this address space. Code without CFI goes by
+ * frame pointers, to their end at zero (PG_STOP_ROOT); a frame outside of all code is dropped unless it is
+ * the first. Arguments as pg_walk has them. The owner of a rule is the module's number, or PG_MODULE_NONE.
  */
 uint32_t pg_address_space_walk(struct pg_address_space *as, struct pg_regs *r, struct pg_stack *s,
                                struct pg_walked *ret, uint32_t max, enum pg_stop *ret_end);

@@ -2,7 +2,8 @@
 /*
  * perf_tree.h - from perf records in order of time to processes and their stacks.
  *
- * Follows forks, execs and mappings, and unwinds each sample as it comes, so that raw stacks wait no longer than it takes to get there.
+ * Follows forks, execs and mappings, and unwinds each sample as it comes, so that raw stacks wait no longer
+ * than it takes to get there.
  */
 #ifndef PG_ENGINE_PERF_TREE_H
 #define PG_ENGINE_PERF_TREE_H

@@ -222,7 +222,8 @@ static bool symbolize_module(struct pg_code_map *m, uint32_t module, const uint3
         return true;
 }
 
-/* Sorts the wanted points by module: order gets their indices; those of module i are from starts[i] to starts[i + 1]. */
+/* Sorts the wanted points by module: order gets their indices; those of module i are from starts[i] to
+ * starts[i + 1]. */
 static void sort_by_module(const struct pg_code_map *m, const uint8_t *marks, uint32_t *order, size_t *starts)
 {
         for (size_t i = 0; i < m->n_points; i++)

@@ -4,7 +4,8 @@
  *
  * Messages that are concatenated are merged by every protobuf reader, so the file is written as many small
  * Profile messages, one for each table row, straight into the compressor: memory does not grow with the
- * profile. Samples are packed by hand: protobuf-c took longer for them than compressing them. The gzip header has no time and no system, so that equal profiles give equal bytes.
+ * profile. Samples are packed by hand: protobuf-c took longer for them than compressing them. The gzip header
+ * has no time and no system, so that equal profiles give equal bytes.
  */
 #include "runner/profile/profile.h"
 

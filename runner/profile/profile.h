@@ -110,7 +110,8 @@ PG_MUST_CHECK bool pg_profile_add_labelled(struct pg_profile_builder *b, const u
                                            const int64_t *values, const char *process, struct pg_error *err);
 PG_MUST_CHECK bool pg_profile_add_comment(struct pg_profile_builder *b, const char *text,
                                           struct pg_error *err);
-/** Hands the profile over, samples sorted and equal stacks joined (PG_EDATA when a sum does not fit); the builder is empty afterwards and only to be destroyed. */
+/** Hands the profile over, samples sorted and equal stacks joined (PG_EDATA when a sum does not fit); the
+ * builder is empty afterwards and only to be destroyed. */
 PG_MUST_CHECK bool pg_profile_finish(struct pg_profile_builder *b, int64_t time_ns, int64_t duration_ns,
                                      struct pg_profile **ret, struct pg_error *err);
 

@@ -31,8 +31,8 @@ struct pg_jit_map;
 /* Code that was made at run time. */
 struct pg_jit_code {
         uint64_t start, end; // end is exclusive
-        const char *
-                name; // as people read it: "fib", "(anonymous app.js)", "get foo"; the whole text where it has no known form
+        /* As people read it: "fib", "(anonymous app.js)", "get foo"; the whole text where it has no known form. */
+        const char *name;
         const char *system_name; // the text of the file
         const char *file;        // NULL when the text names none
         uint32_t line;           // of the function; 0 when the text names none

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * show.c - `agent_show [-e] [-l] [-s] [-v N] [-i BYTES] [-n ROWS] COMMAND ARG...`: what the agent counts in a program, for
- * looking at by hand. -e: live bytes exact, -o: not at all, -s: CPU samples, -l: locks, -v: verify every Nth reused stack, -i: a stack each so many bytes, -n: rows.
+ * show.c - `agent_show [-e] [-l] [-s] [-v N] [-i BYTES] [-n ROWS] COMMAND ARG...`: what the agent counts in a
+ * program, for looking at by hand. -e: live bytes exact, -o: not at all, -s: CPU samples, -l: locks, -v:
+ * verify every Nth reused stack, -i: a stack each so many bytes, -n: rows.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_headers.c - what the agent reads in front of a block is what malloc_usable_size says of it: blocks of all sizes, in
- * the main heap, in another thread's arena, in mappings of their own, aligned, grown and made smaller.
+ * test_headers.c - what the agent reads in front of a block is what malloc_usable_size says of it: blocks of
+ * all sizes, in the main heap, in another thread's arena, in mappings of their own, aligned, grown and made
+ * smaller.
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_loops.c - libraries that are loaded and unloaded thousands of times, one where the other was: counts and samples
- * are named after the right one, and every stack is complete.
+ * test_loops.c - libraries that are loaded and unloaded thousands of times, one where the other was: counts
+ * and samples are named after the right one, and every stack is complete.
  */
 #include "tests/unit/assert_near.h"
 
@@ -68,7 +68,8 @@ static void allocations_are_named_after_their_library(void **state)
         assert_int_equal(q.truncated + q.unknown + q.stacks_other, 0);
 }
 
-/* The loader calls their constructors and destructors. loop_b works three times as long: three quarters of the samples, within five standard deviations. */
+/* The loader calls their constructors and destructors. loop_b works three times as long: three quarters of
+ * the samples, within five standard deviations. */
 static void samples_are_named_after_their_library(void **state)
 {
         (void)state;

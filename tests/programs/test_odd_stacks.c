@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_odd_stacks.c - stacks that are deep, many, foreign or gone: counts stay exact, every stack is libunwind's or says
- * that it is cut, and the program does what it does without an agent.
+ * test_odd_stacks.c - stacks that are deep, many, foreign or gone: counts stay exact, every stack is
+ * libunwind's or says that it is cut, and the program does what it does without an agent.
  */
 #include "tests/unit/assert_near.h"
 

@@ -38,8 +38,8 @@ static void add_node(struct built *b, uint32_t i, uint32_t parent, uint64_t raw,
         b->nodes[i].amount = amount;
 }
 
-/* One process: module 0 at 0x1000; main at 0x1100 calls f, which allocates at 0x1200 (3 blocks, 30 bytes) and at 0x1300 (2
- * blocks, 20 bytes). */
+/* One process: module 0 at 0x1000; main at 0x1100 calls f, which allocates at 0x1200 (3 blocks, 30 bytes) and
+ * at 0x1300 (2 blocks, 20 bytes). */
 static int build(void **state)
 {
         struct built *b = calloc(1, sizeof(*b));
@@ -177,7 +177,8 @@ static void stacks_of_threads_are_joined(void **state)
         assert_ptr_equal(&p->nodes[node_at(p, 0x200)->parent], node_at(p, 0x100));
 }
 
-/* Live: what is in the table, and each thread's newest block. At the peak: what was there then, freed since or not. */
+/* Live: what is in the table, and each thread's newest block. At the peak: what was there then, freed since
+ * or not. */
 static void live_bytes_are_known_by_stack(void **state)
 {
         struct built *b = *state;

@@ -53,7 +53,8 @@ static void its_own_allocator_does_not_keep_samples_out(void **state)
                             "statically linked");
 }
 
-/* The same text in its constants with and without a call of libc's function; real programs of the language have both. */
+/* The same text in its constants with and without a call of libc's function; real programs of the language
+ * have both. */
 static void locks_that_are_not_libcs_are_told(void **state)
 {
         (void)state;
