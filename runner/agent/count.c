@@ -18,7 +18,8 @@
 #include "runner/agent/rules.h"
 
 bool count_samples_stacks, count_is_plain;
-_Thread_local struct count_thread count_self = { .generation = COUNT_NO_GENERATION };
+_Thread_local struct count_thread count_self = { .generation = COUNT_NO_GENERATION,
+                                                 .quick = COUNT_NO_GENERATION };
 
 enum {
         SLACK_MIN_BYTES = 256,
@@ -179,7 +180,7 @@ PG_SLOW_PATH struct pg_cell *count_adopt(void)
         if (!count_self.cell->random)
                 start_chance(count_self.cell);
         stack_adopt(count_self.cell);
-        count_self.generation = g;
+        count_set_generation(g);
         return count_self.cell;
 }
 

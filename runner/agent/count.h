@@ -21,6 +21,7 @@ enum { COUNT_NO_GENERATION = 0xffffffffu };
 
 struct count_thread {
         uint32_t generation; // agent_generation when cell was last looked at
+        uint32_t quick;      // the same where quick.h may be used, else COUNT_NO_GENERATION
         uint32_t epoch;      // agent.epoch in which cell was claimed: before a fork it is the parent's
         struct pg_cell *cell;
         uint64_t shared_counts; // allocations that went into the shared cell
@@ -255,11 +256,18 @@ static inline void count_freed(int64_t bytes)
         count_down(c, bytes);
 }
 
+/* The cell is this thread's in that generation. */
+static inline void count_set_generation(uint32_t generation)
+{
+        count_self.generation = generation;
+        count_self.quick = count_is_plain ? generation : COUNT_NO_GENERATION;
+}
+
 /* What this thread allocates in between is ours and does not count. */
 static inline uint32_t count_pause(void)
 {
         uint32_t generation = count_self.generation;
-        count_self.generation = COUNT_NO_GENERATION;
+        count_set_generation(COUNT_NO_GENERATION);
         count_self.paused++;
         return generation;
 }
@@ -267,7 +275,7 @@ static inline uint32_t count_pause(void)
 static inline void count_resume(uint32_t generation)
 {
         count_self.paused--;
-        count_self.generation = generation;
+        count_set_generation(generation);
 }
 
 #endif

@@ -21,7 +21,7 @@ struct quick_ahead {
 static inline __attribute__((always_inline)) struct quick_ahead quick_ahead(const uint64_t *frame)
 {
         uint32_t g = atomic_load_explicit(&agent_generation, memory_order_relaxed);
-        if (pg_unlikely(count_self.generation != g || !count_is_plain))
+        if (pg_unlikely(count_self.quick != g))
                 return (struct quick_ahead){ .generation = COUNT_NO_GENERATION };
         struct quick_ahead a = { count_self.cell, stack_here(frame), g };
         __builtin_prefetch(&agent.nodes[a.node], 1);
@@ -63,7 +63,7 @@ void quick_free_flush(void *p, struct pg_cell *c, int64_t net);
 static inline __attribute__((always_inline)) void quick_free(void *p)
 {
         uint32_t g = atomic_load_explicit(&agent_generation, memory_order_relaxed);
-        if (pg_unlikely(count_self.generation != g || !count_is_plain))
+        if (pg_unlikely(count_self.quick != g))
                 return quick_free_late(p);
         struct pg_cell *c = count_self.cell;
         const uint64_t address = (uint64_t)(uintptr_t)p, bytes = real_header_bytes(p);

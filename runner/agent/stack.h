@@ -55,14 +55,16 @@ static inline bool stack_word_holds(const struct stack_word *w)
 static inline bool stack_words_hold(const struct stack_word *words, uint32_t n)
 {
         const struct stack_word *w = words + n;
-        for (; n & 3; n--)
-                if (!stack_word_holds(--w))
-                        return false;
-        for (; w != words; w -= 4)
+        for (; n >= 4; n -= 4, w -= 4)
                 if (!stack_word_holds(w - 1) || !stack_word_holds(w - 2) || !stack_word_holds(w - 3) ||
                     !stack_word_holds(w - 4))
                         return false;
-        return true;
+        if (n & 2) {
+                if (!stack_word_holds(w - 1) || !stack_word_holds(w - 2))
+                        return false;
+                w -= 2;
+        }
+        return !(n & 1) || stack_word_holds(w - 1);
 }
 
 /**
