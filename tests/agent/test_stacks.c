@@ -62,6 +62,19 @@ static void a_frame_across_pages_of_a_coroutine_is_read(void **state)
         counted_free(&c);
 }
 
+/* The second block's call is the first one's, but for the outer frames: its stack is [truncated] where they were. */
+static void a_foreign_stack_may_go_in_part(void **state)
+{
+        (void)state;
+        struct counted c;
+        run_verified("alloc_stacks", "gone", &c);
+        const struct pg_captured_process *p = &c.captured->processes[0];
+        assert_int_equal(largest_count_of_size(p, 64), 1);
+        assert_int_equal(p->quality.truncated, 1);
+        assert_int_equal(p->quality.unknown, 0);
+        counted_free(&c);
+}
+
 /* Where nothing can be read is no code, and so no frame. */
 static void a_chain_may_lead_anywhere(void **state)
 {
@@ -99,10 +112,22 @@ static void what_lies_further_out_tells_stacks_apart(void **state)
         check_counts("callers", 200, 2000, 1000);
 }
 
+static void what_lies_in_between_tells_known_walks_apart(void **state)
+{
+        (void)state;
+        check_counts("turns", 200, 1000, 1000);
+}
+
 static void the_frame_pointer_tells_stacks_apart(void **state)
 {
         (void)state;
         check_counts("slides", 300, 1000, 1000);
+}
+
+static void a_frame_pointer_that_a_callee_leaves_alone_tells_stacks_apart(void **state)
+{
+        (void)state;
+        check_counts("passes", 400, 1000, 1000);
 }
 
 static void a_stack_may_be_aligned_to_eight_bytes(void **state)
@@ -120,9 +145,12 @@ int main(void)
                 cmocka_unit_test(a_handler_may_allocate_at_any_time),
                 cmocka_unit_test(a_handler_may_jump_out_at_any_time),
                 cmocka_unit_test(a_frame_across_pages_of_a_coroutine_is_read),
+                cmocka_unit_test(a_foreign_stack_may_go_in_part),
                 cmocka_unit_test(a_chain_may_lead_anywhere),
                 cmocka_unit_test(what_lies_further_out_tells_stacks_apart),
+                cmocka_unit_test(what_lies_in_between_tells_known_walks_apart),
                 cmocka_unit_test(the_frame_pointer_tells_stacks_apart),
+                cmocka_unit_test(a_frame_pointer_that_a_callee_leaves_alone_tells_stacks_apart),
                 cmocka_unit_test(a_stack_may_be_aligned_to_eight_bytes),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
