@@ -119,11 +119,12 @@ static void limit_memory(void)
         setrlimit(RLIMIT_AS, &limit);
 }
 
+/* Each event of such a stack is counted, the second in a row as well as the first. */
 static void more_stacks_than_fit_become_other(void **state)
 {
         (void)state;
-        enum { COUNT = 60000 };
-        const char *const argv[] = { target("odd_stacks"), "many", "60000", NULL };
+        enum { COUNT = 100000 };
+        const char *const argv[] = { target("odd_stacks"), "many", "100000", NULL };
         const struct pg_capture_request request = { .mode = PG_MODE_COUNT, .verify_every = 7 };
         struct counted c;
         run_requested(&request, argv, limit_memory, &c);
