@@ -28,8 +28,12 @@ static struct pg_node nodes[N_NODES];
 static struct pg_node_peak peaks[N_NODES];
 static struct pg_live_block *blocks;
 
+static void (*volatile before_cells)(void);
+
 uint32_t cells_count(void)
 {
+        if (before_cells)
+                before_cells();
         return N_CELLS;
 }
 
@@ -201,6 +205,41 @@ static void the_newest_block_of_another_thread_is_found(void **state)
         assert_table_has(0);
 }
 
+static void its_owner_settles_it(void)
+{
+        live_settle(&cells[2]);
+}
+
+/* Not yet in the table at the first look, not pending any more at the second. */
+static void a_block_on_its_way_into_the_table_is_found(void **state)
+{
+        (void)state;
+        slot.multi = 1;
+        live_born(&cells[2], 0x1000, BYTES, NODE, 1);
+        before_cells = its_owner_settles_it;
+        live_remove(0x1000, BYTES);
+        before_cells = NULL;
+        assert_table_has(0);
+        assert_int_equal(peaks[NODE].bytes, BYTES);
+}
+
+/* The newest block is freed by another thread, which gets its address anew and hands it back. */
+static void an_address_may_come_back_as_another_block(void **state)
+{
+        (void)state;
+        for (int quick = 0; quick <= 1; quick++) {
+                slot.multi = 1;
+                live_born(cell, 0x1000, BYTES, NODE, 2);
+                live_remove(0x1000, BYTES);
+                live_born(&cells[2], 0x1000, BYTES, OTHER_NODE, 2);
+                live_settle(&cells[2]);
+                assert_table_has(1);
+                if (!quick || !live_dies_quickly(cell, 0x1000, BYTES))
+                        live_dies(cell, 0x1000, BYTES);
+                assert_table_has(0);
+        }
+}
+
 /* ---- levels ---- */
 
 /* Twice as many blocks of 24 bytes as there are places: the level rises, as often as needed. */
@@ -340,6 +379,8 @@ int main(void)
                 TEST(a_level_raised_while_a_block_is_put_in_counts),
                 TEST(where_nothing_is_pending_nothing_is_put_in),
                 TEST(the_newest_block_of_another_thread_is_found),
+                TEST(a_block_on_its_way_into_the_table_is_found),
+                TEST(an_address_may_come_back_as_another_block),
                 TEST(a_full_table_keeps_the_sample_of_a_higher_level),
                 TEST(a_block_that_raises_the_level_may_be_out_itself),
                 TEST(one_thread_makes_room_for_all),
