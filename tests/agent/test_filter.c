@@ -71,11 +71,27 @@ static void filters_that_differ_by_nothing_we_do_are_seen_through(void **state)
                 KILL,
                 ALLOW,
         };
+        /* x is 5 and a is 7; each is stored, and comes back as itself; then a is x, and what it says is done */
+        const struct sock_filter registers[] = {
+                BPF_STMT(BPF_LDX | BPF_IMM, 5),
+                BPF_STMT(BPF_LD | BPF_IMM, 7),
+                BPF_STMT(BPF_STX, 1),
+                BPF_STMT(BPF_ST, 2),
+                BPF_STMT(BPF_LD | BPF_MEM, 1),
+                IF_EQUAL(5, 0, 5),
+                BPF_STMT(BPF_LD | BPF_MEM, 2),
+                IF_EQUAL(7, 0, 3),
+                BPF_STMT(BPF_LDX | BPF_IMM, SECCOMP_RET_ALLOW),
+                BPF_STMT(BPF_MISC | BPF_TXA, 0),
+                BPF_STMT(BPF_RET | BPF_A, 0),
+                KILL,
+        };
         assert_int_equal(filter_lets_through(all, LENGTH(all)), FILTER_ADMITS_ALL);
         assert_int_equal(filter_lets_through(machine, LENGTH(machine)), FILTER_ADMITS_ALL);
         assert_int_equal(filter_lets_through(blacklist, LENGTH(blacklist)), FILTER_ADMITS_ALL);
         assert_int_equal(filter_lets_through(arithmetic, LENGTH(arithmetic)), FILTER_ADMITS_ALL);
         assert_int_equal(filter_lets_through(jumps, LENGTH(jumps)), FILTER_ADMITS_ALL);
+        assert_int_equal(filter_lets_through(registers, LENGTH(registers)), FILTER_ADMITS_ALL);
 }
 
 static void each_call_is_asked_for(void **state)
@@ -95,16 +111,20 @@ static void each_call_is_asked_for(void **state)
         assert_false(filter_lets_signals(filter_strict_mode())); // masks cannot be set
 }
 
-/* Errors, and what somebody else is asked about, are no leave. */
+/* Errors, what somebody else is asked about, and what no kernel knows are no leave; nor is it when it is the
+ * accumulator's. */
 static void only_allow_is_leave(void **state)
 {
         (void)state;
         const uint32_t actions[] = { SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_TRAP,
                                      SECCOMP_RET_ERRNO | 1,    SECCOMP_RET_USER_NOTIF,  SECCOMP_RET_TRACE,
-                                     SECCOMP_RET_LOG,          SECCOMP_RET_ALLOW - 1 };
+                                     SECCOMP_RET_LOG,          SECCOMP_RET_ALLOW - 1,   0xffff0000 };
         for (size_t i = 0; i < LENGTH(actions); i++) {
                 const struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, actions[i]) };
+                const struct sock_filter by_a[] = { BPF_STMT(BPF_LD | BPF_IMM, actions[i]),
+                                                    BPF_STMT(BPF_RET | BPF_A, 0) };
                 assert_false(admits(filter_lets_through(code, 1), SYS_getpid));
+                assert_false(admits(filter_lets_through(by_a, 2), SYS_getpid));
         }
 }
 
@@ -136,6 +156,7 @@ static void what_the_kernel_refuses_is_no_leave(void **state)
                 { "a wide shift", { BPF_STMT(BPF_ALU | BPF_LSH | BPF_K, 32), ALLOW }, 2 },
                 { "memory beyond the last word", { BPF_STMT(BPF_ST, BPF_MEMWORDS), ALLOW }, 2 },
                 { "... read", { BPF_STMT(BPF_LD | BPF_MEM, BPF_MEMWORDS), ALLOW }, 2 },
+                { "data into x", { BPF_STMT(BPF_LDX | BPF_W | BPF_ABS, 0), ALLOW }, 2 },
                 { "an unknown way to load", { BPF_STMT(BPF_LD | BPF_MSH, 0), ALLOW }, 2 },
                 { "an unknown operation", { BPF_STMT(BPF_ALU | 0xf0, 0), ALLOW }, 2 },
                 { "an unknown jump", { BPF_STMT(BPF_JMP | 0xf0, 0), ALLOW }, 2 },
