@@ -68,6 +68,12 @@ static void a_whitelist_that_kills_is_kept(void **state)
         check("whitelist", 0, lived_counted);
 }
 
+static void a_filter_with_a_listener_is_kept(void **state)
+{
+        (void)state;
+        check("with-listener", 0, lived_counted);
+}
+
 static void a_filter_that_forbids_the_return_from_handlers_is_kept(void **state)
 {
         (void)state;
@@ -110,6 +116,25 @@ static void a_refused_filter_changes_nothing(void **state)
         check("refused", 0, misses_nothing);
 }
 
+static void a_filter_of_a_vfork_child_changes_nothing(void **state)
+{
+        (void)state;
+        check("in-vfork-child", 0, misses_nothing);
+}
+
+/* Parent and child. */
+static bool both_counted(enum guest_pass pass, const struct counted *run)
+{
+        return was_measured(pass, run) && run->captured->n_processes == 2 && !run->captured->n_damaged &&
+               (pass != GUEST_COUNT || counts_all(run, 2));
+}
+
+static void a_filter_of_a_child_that_was_not_seen_to_start_is_kept(void **state)
+{
+        (void)state;
+        check("in-raw-child", 0, both_counted);
+}
+
 static void a_filter_that_lets_us_be_changes_nothing(void **state)
 {
         (void)state;
@@ -148,11 +173,14 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_whitelist_that_kills_is_kept),
+                cmocka_unit_test(a_filter_with_a_listener_is_kept),
                 cmocka_unit_test(a_filter_that_forbids_the_return_from_handlers_is_kept),
                 cmocka_unit_test(a_filter_may_come_over_all_threads),
                 cmocka_unit_test(two_calls_are_enough),
                 cmocka_unit_test(strict_mode_is_kept),
                 cmocka_unit_test(a_refused_filter_changes_nothing),
+                cmocka_unit_test(a_filter_of_a_vfork_child_changes_nothing),
+                cmocka_unit_test(a_filter_of_a_child_that_was_not_seen_to_start_is_kept),
                 cmocka_unit_test(a_filter_that_lets_us_be_changes_nothing),
                 cmocka_unit_test(a_program_that_inherits_a_filter_runs_without_the_agent),
                 cmocka_unit_test(a_shell_that_inherits_a_filter_runs_without_the_agent),
