@@ -269,6 +269,18 @@ static void a_full_table_keeps_the_sample_of_a_higher_level(void **state)
         }
 }
 
+/* What is written there before its address is nobody else's business. */
+static void a_place_that_is_being_filled_stays_taken(void **state)
+{
+        (void)state;
+        slot.multi = 1;
+        blocks[1].address = PG_LIVE_CLAIMED; // of a thread that has not come further yet
+        slot.live_blocks = PLACES / 8 * 5 + 1;
+        put(0x1000, BYTES, NODE, 1);
+        assert_int_equal(slot.live_level, 1);
+        assert_int_equal(blocks[1].address, PG_LIVE_CLAIMED);
+}
+
 /* Interval of level 1: 64 bytes. */
 static void a_block_that_raises_the_level_may_be_out_itself(void **state)
 {
@@ -382,6 +394,7 @@ int main(void)
                 TEST(a_block_on_its_way_into_the_table_is_found),
                 TEST(an_address_may_come_back_as_another_block),
                 TEST(a_full_table_keeps_the_sample_of_a_higher_level),
+                TEST(a_place_that_is_being_filled_stays_taken),
                 TEST(a_block_that_raises_the_level_may_be_out_itself),
                 TEST(one_thread_makes_room_for_all),
                 TEST(the_highest_level_is_the_last),

@@ -135,6 +135,18 @@ static void large_blocks_are_always_in_the_sample(void **unused)
         }
 }
 
+/* 64 bytes at level 1, twice as many with each level, and at the last one as many as the number has values: 32 bits. */
+static void intervals_double_up_to_4_gib(void **unused)
+{
+        (void)unused;
+        assert_int_equal(pg_live_interval(0), 0);
+        assert_int_equal(pg_live_interval(1), 64);
+        for (uint32_t level = 2; level <= PG_LIVE_LEVEL_MAX; level++)
+                assert_int_equal(pg_live_interval(level), 2 * pg_live_interval(level - 1));
+        assert_int_equal(pg_live_interval(PG_LIVE_LEVEL_MAX), 1ull << 32);
+        assert_int_equal(pg_live_shift(PG_LIVE_LEVEL_MAX), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -142,6 +154,7 @@ int main(void)
                 cmocka_unit_test(blocks_of_eight_bytes_are_estimated_as_well),
                 cmocka_unit_test(equal_distances_do_not_lock_into_step),
                 cmocka_unit_test(a_higher_level_only_takes_blocks_out),
+                cmocka_unit_test(intervals_double_up_to_4_gib),
                 cmocka_unit_test(large_blocks_are_always_in_the_sample),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
