@@ -130,7 +130,7 @@ static bool is_prctl(const long args[6], unsigned long mode)
 long filter_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
         const long args[] = { a, b, c, d, e, f };
-        bool seccomp = number == SYS_seccomp;
+        bool seccomp = (int)number == SYS_seccomp; // the kernel ignores the upper half
         if (seccomp ? (unsigned)a == SECCOMP_SET_MODE_STRICT : is_prctl(args, SECCOMP_MODE_STRICT))
                 return install(filter_strict_mode(), 0, number, args);
         if ((seccomp ? (unsigned)a == SECCOMP_SET_MODE_FILTER : is_prctl(args, SECCOMP_MODE_FILTER)) && c)
@@ -155,7 +155,7 @@ int filter_prctl(long option, long a, long b, long c, long d)
                 ".size " name ", . - " name "\n"                                                             \
                 ".popsection\n")
 
-PASS_ON("syscall", "cmp $317, %rdi\n je 1f\n cmp $157, %rdi\n je 1f\n", "filter_syscall",
+PASS_ON("syscall", "cmp $317, %edi\n je 1f\n cmp $157, %edi\n je 1f\n", "filter_syscall",
         "filter_next_syscall");
 _Static_assert(SYS_seccomp == 317 && SYS_prctl == 157, "as the instructions say");
 

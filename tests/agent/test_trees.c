@@ -157,8 +157,6 @@ static void a_child_without_a_free_descriptor_counts(void **state)
         assert_int_equal(d.allocations, 2 * ROUNDS);
 }
 
-/* The child starts with the parent's 1 MB (its peak), and leaks nothing by freeing it: its own balance is
- * what it allocated less what it freed. */
 /* Where there is no room for a slot of its own its allocations are in its parent's. */
 static void a_child_without_room_for_a_slot_counts(void **state)
 {
@@ -170,6 +168,8 @@ static void a_child_without_room_for_a_slot_counts(void **state)
         assert_int_equal(d.live, 0);
 }
 
+/* The child starts with the parent's 1 MB (its peak), and leaks nothing by freeing it: its own balance is
+ * what it allocated less what it freed. */
 static void a_forked_child_inherits_live_heap(void **state)
 {
         (void)state;
