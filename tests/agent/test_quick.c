@@ -66,7 +66,7 @@ uint32_t cells_count(void)
 /* Who has another generation than the process is in the child of a fork. */
 struct pg_cell *count_adopt(void)
 {
-        count_self.generation = agent_generation;
+        count_set_generation(agent_generation);
         count_self.cell = childs;
         return childs;
 }
@@ -111,8 +111,9 @@ static int start(void **state)
         slot.peak = 1;
         cell->solo = 1;
         agent_generation = 7;
-        count_self = (struct count_thread){ .generation = 7, .cell = cell };
         count_is_plain = true;
+        count_self = (struct count_thread){ .cell = cell };
+        count_set_generation(7);
         n_freed = n_flushed = 0;
         live_start();
         return 0;
@@ -147,6 +148,7 @@ static void *chunk_in(size_t i, bool is_in)
 static void *give(void *p)
 {
         struct quick_ahead ahead = quick_ahead(frame);
+        assert_int_equal(ahead.generation, agent_generation); // else it is not quick
         return quick_allocation(ahead, p, ASKED, frame);
 }
 
@@ -195,7 +197,7 @@ static void a_block_of_the_static_arena_is_not_the_allocators(void **state)
                 start(state);
                 void *p = real_early + 16;
                 if (way == 0)
-                        count_self.generation = COUNT_NO_GENERATION;
+                        count_set_generation(COUNT_NO_GENERATION);
                 if (way == 1)
                         give(chunk(0));
                 if (way == 2)
@@ -246,6 +248,15 @@ static void what_comes_after_a_free_is_not_part_of_the_peak(void **state)
         }
 }
 
+/* Stacks are sampled, or blocks do not tell their size: frame is not even looked at. */
+static void what_is_not_plain_is_not_quick(void **state)
+{
+        (void)state;
+        count_is_plain = false;
+        count_set_generation(7);
+        assert_int_equal(quick_ahead(NULL).generation, COUNT_NO_GENERATION);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, start)
@@ -255,6 +266,7 @@ int main(void)
                 TEST(a_block_of_the_static_arena_is_not_the_allocators),
                 TEST(in_company_what_is_freed_is_told),
                 TEST(what_comes_after_a_free_is_not_part_of_the_peak),
+                TEST(what_is_not_plain_is_not_quick),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
