@@ -20,6 +20,7 @@
 #include "runner/agent/signals.h"
 #include "runner/agent/stack.h"
 #include "runner/agent/tick.h"
+#include "runner/base/clock.h"
 
 const uint32_t agent_mode = PG_MODE_SAMPLE;
 
@@ -30,15 +31,15 @@ enum {
 
 struct thread_state {
         struct tick tick;
-        bool armed;       // tick was started; it may have failed to go on since
-        bool had_blocked; // over fork(): the signal was blocked before
+        bool armed;            // tick was started; it may have failed to go on since
+        uint64_t fork_blocked; // over fork(): the signal's bit, 0 when it was blocked before
 };
 
 static _Thread_local struct thread_state self __attribute__((tls_model("initial-exec")));
 
 static struct {
-        int sig;        // 0: off
-        int parked_sig; // sig before a filter of the target's put it off
+        _Atomic int sig; // 0: off
+        int parked_sig;  // sig before a filter of the target's put it off
         unsigned kinds;
         uint64_t period_ns;
         _Atomic uint64_t random;
@@ -142,11 +143,12 @@ static void leave_unarmed(void)
 
 void sampler_enter_thread(void)
 {
-        if (filter_restricts())
+        int sig = sampler.sig; // 0: a filter put it off since this thread was started
+        if (!sig || filter_restricts())
                 return leave_unarmed();
         stack_adopt(cells_claim());
         uint64_t period_ns = jittered_period(), first_ns = 1 + random_u64() % period_ns;
-        self.armed = tick_start(&self.tick, sampler.kinds, sampler.sig, first_ns, period_ns);
+        self.armed = tick_start(&self.tick, sampler.kinds, sig, first_ns, period_ns);
         if (!self.armed) {
                 sampler_count_unarmed();
                 return;
@@ -167,19 +169,19 @@ void sampler_leave_thread(void)
 
 static void before_fork(void)
 {
-        if (!sampler_is_on())
+        int sig = sampler.sig;
+        self.fork_blocked = 0;
+        if (!sig)
                 return;
-        uint64_t bit = 1ull << (sampler.sig - 1), old = 0;
+        uint64_t bit = 1ull << (sig - 1), old = bit;
         raw_call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&bit, (long)&old, sizeof(bit), 0, 0);
-        self.had_blocked = old & bit;
+        self.fork_blocked = bit & ~old;
 }
 
 static void after_fork_in_parent(void)
 {
-        if (!sampler_is_on())
-                return;
-        uint64_t bit = 1ull << (sampler.sig - 1);
-        if (!self.had_blocked)
+        uint64_t bit = self.fork_blocked;
+        if (bit)
                 raw_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&bit, 0, sizeof(bit), 0, 0);
 }
 
@@ -209,10 +211,14 @@ void sampler_after_fork(void)
  * Its last instructions cannot be seen: handlers have to be absent for a while, if this thread is not in one itself. */
 static void wait_for_handlers(void)
 {
-        const struct timespec pause = { .tv_nsec = 1000000 };
-        for (int looks = 0, quiet = 0; looks < 50 && quiet < 5; looks++) {
-                raw_call(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
-                quiet = atomic_load_explicit(&sampler.in_handler, memory_order_acquire) ? 0 : quiet + 1;
+        enum { LONGEST_NS = 50 * PG_NS_PER_MS, QUIET_NS = 5 * PG_NS_PER_MS };
+        const struct timespec pause = { .tv_nsec = PG_NS_PER_MS };
+        const uint64_t start = pg_now_ns();
+        for (uint64_t now = start, busy = start; now - start < LONGEST_NS && now - busy < QUIET_NS;) {
+                raw_call(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0); // not where an older filter forbids it
+                now = pg_now_ns();
+                if (atomic_load_explicit(&sampler.in_handler, memory_order_acquire))
+                        busy = now;
         }
 }
 

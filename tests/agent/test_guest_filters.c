@@ -88,6 +88,19 @@ static void a_filter_may_come_over_all_threads(void **state)
                 check("synchronized", 0, lived_longer_counted);
 }
 
+static bool nine_threads_counted(enum guest_pass pass, const struct counted *run)
+{
+        return says_what_is_missing(pass, run) && (pass != GUEST_COUNT || counts_all(run, 9));
+}
+
+/* Their sampler's signal is given back before they have armed it. */
+static void threads_that_begin_meanwhile_live(void **state)
+{
+        (void)state;
+        for (int i = 0; i < 5; i++)
+                check("beginning", 0, nine_threads_counted);
+}
+
 static void two_calls_are_enough(void **state)
 {
         (void)state;
@@ -176,6 +189,7 @@ int main(void)
                 cmocka_unit_test(a_filter_with_a_listener_is_kept),
                 cmocka_unit_test(a_filter_that_forbids_the_return_from_handlers_is_kept),
                 cmocka_unit_test(a_filter_may_come_over_all_threads),
+                cmocka_unit_test(threads_that_begin_meanwhile_live),
                 cmocka_unit_test(two_calls_are_enough),
                 cmocka_unit_test(strict_mode_is_kept),
                 cmocka_unit_test(a_refused_filter_changes_nothing),
