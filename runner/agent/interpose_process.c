@@ -121,10 +121,10 @@ struct environment_size {
 static struct environment_size size_of(char *const *envp)
 {
         struct environment_size s = { .pointers = 3 }; // ours and the final NULL
-        const char *list = value_in(envp, preload, sizeof(preload) - 1);
-        for (char *const *e = envp; e && *e; e++)
-                s.pointers++;
-        s.preload_bytes = sizeof(preload) + strlen(agent.path) + (list ? strlen(list) + 1 : 0);
+        s.preload_bytes = sizeof(preload) + strlen(agent.path);
+        for (char *const *e = envp; e && *e; e++, s.pointers++)
+                if (strncmp(*e, preload, sizeof(preload) - 1) == 0) // there may be several
+                        s.preload_bytes += strlen(*e) + 1;
         s.total = s.pointers * sizeof(char *) + s.preload_bytes + sizeof(variable) + strlen(agent.value);
         return s;
 }
@@ -180,25 +180,33 @@ static char *const *bare(char *const *envp, struct environment_size size, void *
 {
         char **out = room;
         char *text = (char *)(out + size.pointers);
-        const char *value = value_in(envp, variable, sizeof(variable) - 1);
-        bool is_ours = value && strcmp(value, agent.value) == 0;
-        for (; envp && *envp && is_ours; envp++) {
+        for (; envp && *envp; envp++) {
                 const char *entry = *envp;
-                if (strncmp(entry, preload, sizeof(preload) - 1) == 0)
+                if (strncmp(entry, preload, sizeof(preload) - 1) == 0) {
                         entry = preload_without(entry, text);
-                else if (strncmp(entry, variable, sizeof(variable) - 1) == 0)
+                        text += entry ? strlen(entry) + 1 : 0;
+                } else if (strncmp(entry, variable, sizeof(variable) - 1) == 0) {
                         entry = NULL;
+                }
                 if (entry)
                         *out++ = (char *)entry;
         }
         *out = NULL;
-        return is_ours ? room : envp;
+        return room;
+}
+
+/* Another run's agent, or one that was left out, needs nothing. */
+static bool has_our_variable(char *const *envp)
+{
+        const char *value = value_in(envp, variable, sizeof(variable) - 1);
+        return value && strcmp(value, agent.value) == 0;
 }
 
 /* What a started program is to get instead of envp. */
 static bool is_to_change(char *const *envp)
 {
-        return is_attached() && agent.path[0] && (filter_restricts() || !is_complete(envp));
+        return is_attached() && agent.path[0] &&
+               (filter_restricts() ? has_our_variable(envp) : !is_complete(envp));
 }
 
 static char *const *changed(char *const *envp, struct environment_size size, void *room)
@@ -433,33 +441,38 @@ static void note_shell(void)
                         "/bin/sh");
 }
 
-/* Evaluates call, in which libc starts a program with environ: as it is, but where a filter keeps the agent out. */
-#define WITH_ENVIRON(call)                                                                                   \
-        do {                                                                                                 \
-                if (is_attached() && filter_restricts()) {                                                   \
-                        char **kept_ = environ;                                                              \
-                        WITH_ENVIRONMENT(kept_, env, (environ = (char **)env, call));                        \
-                        environ = kept_;                                                                     \
-                } else {                                                                                     \
-                        call;                                                                                \
-                }                                                                                            \
-        } while (0)
+/*
+ * libc gives a shell environ as it is. Where a filter keeps the agent out, our variables leave it for good: a filter
+ * stays, too, and to put them back behind the call would undo what other threads have changed meanwhile.
+ */
+static void clear_environ(void)
+{
+        char **old = environ;
+        if (!is_attached() || !filter_restricts() || !has_our_variable(old))
+                return;
+        struct environment_size size = size_of(old);
+        void *room = raw_map_private(size.total); // somebody may always hold a pointer into it
+        if (!room)
+                return;
+        bare(old, size, room);
+        if (!__atomic_compare_exchange_n(&environ, &old, (char **)room, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_RELAXED))
+                raw_unmap(room, size.total); // another thread has just changed it
+}
 
 PG_PUBLIC int system(const char *command)
 {
-        int r;
         if (command)
                 note_shell();
-        WITH_ENVIRON(r = real.system(command));
-        return r;
+        clear_environ();
+        return real.system(command);
 }
 
 PG_PUBLIC FILE *popen(const char *command, const char *mode)
 {
-        FILE *r;
         note_shell();
-        WITH_ENVIRON(r = real.popen(command, mode));
-        return r;
+        clear_environ();
+        return real.popen(command, mode);
 }
 
 /* ---- unloading -------------------------------------------------------------------------------------------
