@@ -90,13 +90,15 @@ static uint32_t before_filter(uint32_t admitted)
                 return old;
         if (agent.state == AGENT_SAMPLING)
                 sampler_before_filter(filter_lets_signals(now));
-        atomic_store(&filter_admitted, now);
-        return old;
+        return atomic_fetch_and(&filter_admitted, admitted); // another thread may have been here meanwhile
 }
 
-static void after_refused_filter(uint32_t old)
+/* Nothing is given back that another thread's filter has taken since. */
+static void after_refused_filter(uint32_t old, uint32_t admitted)
 {
-        if (atomic_exchange(&filter_admitted, old) != old && agent.state == AGENT_SAMPLING)
+        uint32_t now = old & admitted;
+        if (now != old && atomic_compare_exchange_strong(&filter_admitted, &now, old) &&
+            agent.state == AGENT_SAMPLING)
                 sampler_after_refused_filter();
 }
 
@@ -115,7 +117,7 @@ static long install(uint32_t admitted, unsigned long flags, long number, const l
         long r = filter_next_syscall(number, args[0], args[1], args[2], args[3], args[4], args[5]);
         if (was_refused(r, flags)) {
                 int saved = errno;
-                after_refused_filter(old);
+                after_refused_filter(old, admitted);
                 errno = saved;
         }
         return r;
