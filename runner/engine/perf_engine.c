@@ -37,7 +37,7 @@ enum {
         STACK_BYTES = 16384,
         FINER_MAX = 3,
         COLLECTOR_NICE = -10,
-        SPOOL_BYTES = 128 << 20,      // what may wait for the unwinder: 8 s of one busy CPU
+        SPOOL_BYTES = 128 << 20,      // what may wait for the unwinder: 8 s of one busy CPU, with STACK_BYTES
         ROUND_MS = 100,               // at least so often the rings are looked at
         SETTLE_NS = 2 * PG_NS_PER_MS, // after so long what was written before is in every ring
 };

@@ -112,8 +112,6 @@ test_verified_stacks() {
 	expect_stderr "all were right"
 }
 
-# 20,000 blocks of 64 bytes are 1,280,000 bytes; a stack each 4 KiB gives about 312 samples, whose estimate is off by
-# 1/sqrt(312) = 6 % on average: a third more or less will not be seen.
 test_one_of_a_thing() {
 	expect_exit 0 -- perfgate record -o out --metrics allocations -- "$toil" make 1
 	expect_stderr "heap.pb.gz: 1 allocation, 100.00 % of the stacks complete"
@@ -136,6 +134,8 @@ test_an_older_recording_goes() {
 	[[ $(cd out && echo *) == "cpu.pb.gz mine.txt other.pb.gz result.json" ]] || fail "what was profiled until it failed, not $(ls out)"
 }
 
+# 20,000 blocks of 64 bytes are 1,280,000 bytes; a stack each 4 KiB gives about 312 samples, whose estimate is off by
+# 1/sqrt(312) = 6 % on average: a third more or less will not be seen.
 test_sampled_allocations() {
 	expect_exit 0 -- perfgate record -o out --metrics allocations --allocations sampled:4KiB -- "$toil" make 20000
 	expect_row allocations '.current == 20000' out/result.json
@@ -166,7 +166,7 @@ test_sampled_allocations_that_live() {
 test_closed_standard_streams() {
 	perfgate record -q -o out --metrics allocations -- sh -c 'readlink /proc/self/fd/0 /proc/self/fd/1 >seen' <&- >&- || fail "exit status 0, not $?"
 	[[ $(<seen) == "/dev/null"* ]] || fail "no file of ours: $(<seen)"
-	perfgate record -q -o out --metrics allocations -- sh -c 'echo lost 2>why || test -s why' >&- || fail "a write that fails, as without perfgate"
+	perfgate record -q -o out --metrics allocations -- sh -c '! echo lost 2>why && test -s why' >&- || fail "a write that fails, as without perfgate"
 }
 
 test_the_engine_is_as_asked() {
