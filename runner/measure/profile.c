@@ -26,7 +26,8 @@ struct tally {
         struct standing *runs;
         const struct pg_engine_ops *engine;
         struct pg_engine_request request;
-        uint64_t wall_ns; // of all runs
+        uint64_t wall_ns;         // of all runs
+        const char *const *notes; // as they were before the engine's first run
 };
 
 static void tally_deinit(struct tally *t)
@@ -45,6 +46,8 @@ static bool tally_clear(struct pg_session *s, struct tally *t, struct pg_error *
         t->wall_ns = 0;
         m->n_profile_runs = 0;
         m->profile_doubt = NULL;
+        m->engines.cpu = m->engines.cpu_clock = NULL;
+        m->notes = t->notes;
         m->stacks[PG_STACKS_CPU] = (struct pg_stack_quality){ 0 };
         t->map = pg_code_map_create(s->arena);
         t->tree = t->map ? pg_call_tree_create(t->map) : NULL;
@@ -383,8 +386,11 @@ static bool start_over(struct pg_session *s, struct tally *t, const struct pg_en
                        const char *why, struct pg_error *err)
 {
         t->engine = next;
-        return tally_clear(s, t, err) &&
-               pg_session_note(s, err, "sampled by %s, because: %s", t->engine->name, why);
+        if (!tally_clear(s, t, err) ||
+            !pg_session_note(s, err, "sampled by %s, because: %s", t->engine->name, why))
+                return false;
+        t->notes = s->out->measurement.notes;
+        return true;
 }
 
 static bool sample_runs(struct pg_session *s, struct tally *t, struct pg_error *err)
@@ -430,6 +436,7 @@ bool pg_pass_profile(struct pg_session *s, struct pg_error *err)
                 return false;
         if (why)
                 return give_up(s, why);
+        t.notes = s->out->measurement.notes;
         bool ok = tally_clear(s, &t, err) && start_pass(s, &t, err) && sample_runs(s, &t, err);
         tally_deinit(&t);
         return ok;

@@ -146,6 +146,15 @@ test_the_cpu_time_of_a_static_child() {
 	expect_json perfgate-out/result.json '.benchmarks[0] | .engines.cpu == "agent" and (.measured.profile.doubt | test("a child ran without the agent"))'
 }
 
+# The same, but in the second run only: what the agent missed in the first one was seen by the next engine as well.
+test_notes_of_an_engine_that_was_replaced() {
+	# shellcheck disable=SC2016
+	perfgate run --metrics cpu_share --runs 2 --warmup 0 --save-baseline new.json -- sh -c '
+		"$0" parse 300; "$0_static" parse $([ -e second ] && echo 2000 || echo 1); : >second' "$toil" >/dev/null 2>&1 || true
+	expect_json perfgate-out/result.json '.benchmarks[0].engines.cpu != "agent"'
+	expect_json perfgate-out/result.json '.benchmarks[0].measured.notes | any(test("a child ran without the agent")) and all(test("^not sampled: ") | not)'
+}
+
 test_its_own_allocator() {
 	right_or_unavailable 1000 -- "$PERFGATE_FIXTURES/own_heap" 1000
 	right_or_unavailable 1000 -- sh -c "'$PERFGATE_FIXTURES/own_heap' 1000; true"
