@@ -290,10 +290,12 @@ const struct pg_command pg_command_record = {
         .name = "record",
         .synopsis = "-o DIR [OPTIONS] -- COMMAND ARG...",
         .summary = "Write CPU and heap profiles of a command, without a gate",
-        .details = "Runs COMMAND once for each profile and writes DIR/cpu.pb.gz, DIR/heap.pb.gz (pprof, with "
-                   "whole\n"
-                   "stacks) and DIR/result.json. COMMAND has standard input, output and error to itself.\n"
-                   "Live bytes in the heap profile are those at the peak.\n",
+        .details =
+                "Runs COMMAND once for each profile and writes DIR/cpu.pb.gz, DIR/heap.pb.gz (pprof, with "
+                "whole\n"
+                "stacks) and DIR/result.json. COMMAND has standard input, output and error to itself.\n"
+                "Live bytes in the heap profile are those at the peak. DIR holds one recording: profiles of\n"
+                "an earlier one are replaced or removed.\n",
         .options = options,
         .run = run,
 };

@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -178,8 +179,10 @@ static bool check_bare(const struct suite *s, const struct pg_launch_result *r, 
                 return pg_fail(err, PG_ETARGET, "no end after %s without perfgate in it; raise --timeout",
                                pg_format_duration(s->timeout_ns, limit));
         if (r->signal)
-                return pg_fail(err, PG_ETARGET, "died of signal %d (%s) without perfgate in it", r->signal,
-                               strsignal(r->signal));
+                return pg_fail(err, PG_ETARGET, "died of signal %d (%s) with only the probe in it%s",
+                               r->signal, strsignal(r->signal),
+                               r->signal == SIGSYS ? "; its seccomp filter may forbid what the probe asks"
+                                                   : "");
         return r->exit_status == 0 ||
                pg_fail(err, PG_ETARGET, "exit status %d without perfgate in it", r->exit_status);
 }

@@ -72,10 +72,10 @@ void pg_measured_deinit(struct pg_measured *m);
 /**
  * Measures w.
  *
- * a     keeps every string and array of ret->measurement err   PG_EUSAGE: no engine has that name. PG_EDATA:
- * a verified stack was wrong. PG_ETARGET: could not start, wrong exit status, signal, time-out; the text says
- * which, with the end of the target's standard error. PG_ESTOPPED. A metric that cannot be had is not an
- * error: its series says why.
+ * a     keeps every string and array of ret->measurement
+ * err   PG_EUSAGE: no engine has that name. PG_EDATA: a verified stack was wrong. PG_ETARGET: could not start,
+ *       wrong exit status, signal, time-out; the text says which, with the end of the target's standard error.
+ *       PG_ESTOPPED. A metric that cannot be had is not an error: its series says why.
  */
 PG_MUST_CHECK bool pg_measure(const struct pg_workload *w, const struct pg_measure_options *options,
                               struct pg_arena *a, struct pg_measured *ret, struct pg_error *err);

@@ -66,6 +66,12 @@ test_a_shell_notices_nothing() {
 	rows same 'block sizes' environment 'standard output'
 }
 
+# The probe asks the kernel more than this program's own filter allows: that is not said of the program.
+test_a_filter_that_forbids_the_probe() {
+	expect_exit 5 -- perfgate doctor --interference -- "$PERFGATE_FIXTURES/guest_filter" few
+	expect_stderr "with only the probe in it; its seccomp filter may forbid what the probe asks"
+}
+
 test_each_disturbance_is_told() {
 	disturbed descriptor,signal,output
 	rows DIFFERS 'descriptor numbers' 'open at the end' signals 'standard output'
