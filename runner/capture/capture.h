@@ -117,7 +117,7 @@ struct pg_captured {
         size_t n_gaps;
         uint64_t n_damaged; // pieces left out because their bytes made no sense; 0 unless something is very
                             // wrong
-        bool from_outside; // by another process than the target's own: there are no gaps, all of the tree is seen
+        bool from_outside; // by another process than the target's own: no child is a gap for want of an agent
 };
 
 /** Reads what is there now (call it when the tree has ended); everything lives in a. */

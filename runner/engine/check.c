@@ -99,7 +99,7 @@ static const char *cause(const struct pg_captured *c, const struct totals *t)
         if (t->taken_away)
                 return "; the target took the sampler's signal";
         if (t->lost_ns > 0.01 * t->weight_ns)
-                return c->from_outside ? "; samples were lost" : "; the sample log was full";
+                return c->from_outside ? "; the kernel's buffers were full" : "; the sample log was full";
         if (t->unarmed > 0)
                 return "; some threads could not be sampled";
         if (c->from_outside)
@@ -116,16 +116,18 @@ static const char *cause(const struct pg_captured *c, const struct totals *t)
  * and five in any case, because a process that is about to end shows no frame. A stack whose outer frames are missing
  * still says which function was running, so truncated stacks cost no trust here.
  */
-static const char *doubt_of_missing(const struct totals *t, double period_ns, struct pg_arena *a)
+static const char *doubt_of_missing(const struct pg_captured *c, const struct totals *t, double period_ns,
+                                    struct pg_arena *a)
 {
         const double share = 0.02, samples = 5;
         double all_ns = t->weight_ns + t->lost_ns;
         const char *text = NULL;
         if (t->lost_ns > share * all_ns + samples * period_ns)
-                text = pg_arena_printf(a, "%.1f %% of the CPU time %s", 100 * t->lost_ns / all_ns,
-                                       t->by_stop > 0
-                                               ? "was not sampled: threads ended before they could be stopped"
-                                               : "was sampled but lost: the sample log was full");
+                text = pg_arena_printf(
+                        a, "%.1f %% of the CPU time %s", 100 * t->lost_ns / all_ns,
+                        t->by_stop > 0    ? "was not sampled: threads ended before they could be stopped"
+                        : c->from_outside ? "was sampled but lost: the kernel's buffers were full"
+                                          : "was sampled but lost: the sample log was full");
         else if ((double)t->frameless > share * (double)t->samples + samples)
                 text = pg_arena_printf(
                         a,
@@ -155,10 +157,10 @@ static const char *doubt_of_calls(const struct totals *t, double period_ns, doub
         return text ? text : "samples are misplaced";
 }
 
-static const char *doubt_of_samples(const struct totals *t, double period_ns, double user_ns,
-                                    double system_ns, struct pg_arena *a)
+static const char *doubt_of_samples(const struct pg_captured *c, const struct totals *t, double period_ns,
+                                    double user_ns, double system_ns, struct pg_arena *a)
 {
-        const char *missing = doubt_of_missing(t, period_ns, a);
+        const char *missing = doubt_of_missing(c, t, period_ns, a);
         return missing ? missing : doubt_of_calls(t, period_ns, user_ns, system_ns, a);
 }
 
@@ -174,7 +176,7 @@ const char *pg_profile_doubt(const struct pg_captured *captured, uint64_t user_n
         low -= chance_ns(low, period, user, (double)system_ns);
         high += chance_ns(high, period, user, (double)system_ns);
         if (t.weight_ns >= low && t.weight_ns <= high && !(t.samples == 0 && both > 20 * period))
-                return doubt_of_samples(&t, period, user, (double)system_ns, a);
+                return doubt_of_samples(captured, &t, period, user, (double)system_ns, a);
         const char *text = pg_arena_printf(
                 a, "samples stand for %.3f s of CPU time, the kernel counted %.3f s user and %.3f s system%s",
                 t.weight_ns / PG_NS_PER_S, user / PG_NS_PER_S, (both - user) / PG_NS_PER_S,

@@ -25,6 +25,14 @@ static const char *doubt_about(struct pg_captured_process p, uint64_t user_ms, u
         return pg_profile_doubt(&c, user_ms * MS, system_ms * MS, MS, texts);
 }
 
+static const char *doubt_from_outside(struct pg_captured_process p, uint64_t user_ms)
+{
+        pg_arena_destroy(texts);
+        texts = pg_arena_create();
+        struct pg_captured c = { .processes = &p, .n_processes = 1, .from_outside = true };
+        return pg_profile_doubt(&c, user_ms * MS, 0, MS, texts);
+}
+
 static struct pg_captured_process sampled(uint64_t weight_ms, bool by_event)
 {
         return (struct pg_captured_process){ .sample_count = weight_ms,
@@ -81,6 +89,19 @@ static void the_text_names_the_cause(void **state)
         p = sampled(1000, true);
         p.signal_taken_away = true;
         assert_non_null(strstr(doubt_about(p, 10000, 0), "took the sampler's signal"));
+}
+
+/* There is no agent, and no log of its own. */
+static void from_outside_other_things_go_wrong(void **state)
+{
+        (void)state;
+        struct pg_captured_process p = sampled(1000, true);
+        assert_non_null(strstr(doubt_from_outside(p, 10000), "too short for the rate"));
+        p.lost_weight_ns = 9000ull * MS;
+        assert_non_null(strstr(doubt_from_outside(p, 10000), "the kernel's buffers were full"));
+        p = sampled(10000, true);
+        p.lost_weight_ns = 1000ull * MS;
+        assert_non_null(strstr(doubt_from_outside(p, 10000), "the kernel's buffers were full"));
 }
 
 /* 10,000 samples of 1 ms: 2 % and five samples more may be lost, 10,000 / 0.98 * 0.02 + 5 = 209 and some. */
@@ -216,6 +237,7 @@ int main(void)
                 cmocka_unit_test(what_is_missing_shows),
                 cmocka_unit_test(events_need_not_see_system_time),
                 cmocka_unit_test(the_text_names_the_cause),
+                cmocka_unit_test(from_outside_other_things_go_wrong),
                 cmocka_unit_test(few_samples_may_be_lost),
                 cmocka_unit_test(few_samples_may_be_nobodys),
                 cmocka_unit_test(the_clock_is_named),
