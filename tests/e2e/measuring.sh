@@ -112,10 +112,10 @@ test_a_static_binary() {
 test_children_by_other_doors() {
 	local door
 	for door in clones plain; do
-		measure --metrics cpu_share --runs 2 -- "$PERFGATE_FIXTURES/cpu_processes" $door 20 40
+		measure --metrics cpu_share --runs 2 --warmup 0 -- "$PERFGATE_FIXTURES/cpu_processes" $door 10 40
 		expect_json perfgate-out/result.json '.benchmarks[0] | .engines.cpu != "agent" and
 			([.metrics[] | select(.function == "in_child") | .current] | length == 1 and .[0] > 30)'
-		perfgate run --metrics cpu_share --runs 2 --engine agent -- "$PERFGATE_FIXTURES/cpu_processes" $door 20 40 >/dev/null 2>&1 || true
+		perfgate run --metrics cpu_share --runs 2 --warmup 0 --engine agent -- "$PERFGATE_FIXTURES/cpu_processes" $door 10 40 >/dev/null 2>&1 || true
 		expect_json perfgate-out/result.json '.benchmarks[0] | .engines.cpu == "agent" and
 			(.measured.profile.doubt | test("a child that was not made by libc.s pthread_create or fork")) and
 			([.metrics[] | select(.metric == "cpu_share") | .verdict] | all(. == "inconclusive"))'
@@ -126,10 +126,10 @@ test_children_by_other_doors() {
 test_a_seccomp_filter() {
 	local kind
 	for kind in whitelist without-signals; do
-		measure --metrics cpu_share --runs 2 -- "$PERFGATE_FIXTURES/guest_filter" $kind 100000
+		measure --metrics cpu_share --runs 2 --warmup 0 -- "$PERFGATE_FIXTURES/guest_filter" $kind 50000
 		expect_json perfgate-out/result.json '.benchmarks[0] | .engines.cpu != "agent" and
 			([.metrics[] | select(.function == "work") | .current] | length == 1 and .[0] > 90)'
-		perfgate run --metrics cpu_share --runs 2 --engine agent -- "$PERFGATE_FIXTURES/guest_filter" $kind 100000 >/dev/null 2>&1 || true
+		perfgate run --metrics cpu_share --runs 2 --warmup 0 --engine agent -- "$PERFGATE_FIXTURES/guest_filter" $kind 50000 >/dev/null 2>&1 || true
 		expect_json perfgate-out/result.json '.benchmarks[0] | .engines.cpu == "agent" and
 			(.measured.profile.doubt | test("seccomp filter keeps some threads from being sampled"))'
 	done
@@ -150,7 +150,7 @@ test_the_cpu_time_of_a_static_child() {
 test_notes_of_an_engine_that_was_replaced() {
 	# shellcheck disable=SC2016
 	perfgate run --metrics cpu_share --runs 2 --warmup 0 --save-baseline new.json -- sh -c '
-		"$0" parse 300; "$0_static" parse $([ -e second ] && echo 2000 || echo 1); : >second' "$toil" >/dev/null 2>&1 || true
+		"$0" parse 300; "$0_static" parse $([ -e second ] && echo 800 || echo 1); : >second' "$toil" >/dev/null 2>&1 || true
 	expect_json perfgate-out/result.json '.benchmarks[0].engines.cpu != "agent"'
 	expect_json perfgate-out/result.json '.benchmarks[0].measured.notes | any(test("a child ran without the agent")) and all(test("^not sampled: ") | not)'
 }
