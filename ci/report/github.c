@@ -7,6 +7,7 @@
  * does not fit.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "ci/report/cells.h"
 #include "ci/report/escape.h"
@@ -60,11 +61,29 @@ static bool has_control(const char *s)
         return false;
 }
 
+/*
+ * A name that leads out of the folder that it is relative to: compilers that run in a build folder of the checkout are
+ * given such ones ("../src/a.c", by Meson). What is behind the ".." is taken when the root has it; NULL when not.
+ */
+static const char *seen_from_build_folder(struct page *p, const char *file)
+{
+        while (strncmp(file, "../", 3) == 0)
+                file += 3;
+        const char *path = normal(p, file);
+        if (!path || !*path || *path == '/' || !*p->root)
+                return NULL;
+        const char *there = pg_arena_printf(p->arena, "%s/%s", p->root, path);
+        p->failed |= !there;
+        return there && access(there, F_OK) == 0 ? path : NULL;
+}
+
 /* The file relative to the root; NULL when it is not in it, or has a name that no annotation can carry. */
 static const char *inside(struct page *p, const char *file)
 {
         if (has_control(file))
                 return NULL;
+        if (strncmp(file, "../", 3) == 0)
+                return seen_from_build_folder(p, file);
         const char *path = normal(p, file), *root = normal(p, p->root);
         if (!path || !*path || *path != '/')
                 return path && *path ? path : NULL;

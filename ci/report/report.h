@@ -40,8 +40,10 @@ PG_MUST_CHECK bool pg_report_text(const struct pg_report *r, const struct pg_tex
 /** result.json, schema perfgate.result.v1; pg_snapshot_parse reads it back. */
 PG_MUST_CHECK bool pg_report_json(const struct pg_report *r, struct pg_buf *out, struct pg_error *err);
 PG_MUST_CHECK bool pg_report_markdown(const struct pg_report *r, struct pg_buf *out, struct pg_error *err);
-/** Workflow commands: one annotation for each regressed or warned row, on the culprit's source line if it is
- * in root. */
+/**
+ * Workflow commands: one annotation for each regressed or warned row, on the culprit's source line if it is in root.
+ * root  absolute path of the checkout, or ""; looked into only for names that begin with "../"
+ */
 PG_MUST_CHECK bool pg_report_github(const struct pg_report *r, const char *root, struct pg_buf *out,
                                     struct pg_error *err);
 

@@ -390,10 +390,31 @@ static void annotations_are_few_and_each_is_one_command(void **state)
         }
 }
 
+/* A checkout with one file, whose name is seen from a build folder of it. */
+static void make_checkout(char root[static 32])
+{
+        char path[64];
+        struct pg_error err = { 0 };
+        strcpy(root, "/tmp/test-report-XXXXXX");
+        assert_non_null(mkdtemp(root));
+        snprintf(path, sizeof(path), "%s/seen.c", root);
+        assert_true(pg_file_replace(path, "", 0, &err));
+}
+
+static void remove_checkout(const char *root)
+{
+        char path[64];
+        snprintf(path, sizeof(path), "%s/seen.c", root);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rmdir(root), 0);
+}
+
 static void annotations_stand_on_lines_of_the_tree(void **state)
 {
         (void)state;
-        static const struct {
+        char checkout[32];
+        make_checkout(checkout);
+        const struct {
                 const char *file, *root, *want;
         } cases[] = {
                 { "/src/app/a.c", "/src/app", "file=a.c,line=7," },
@@ -404,6 +425,12 @@ static void annotations_stand_on_lines_of_the_tree(void **state)
                 { "/usr/include/c++/12/vector", "/src/app", NULL },
                 { "lib/a.c", "/src/app", "file=lib/a.c,line=7," },
                 { "../a.c", "/src/app", NULL },
+                { "../a.c", checkout, NULL },
+                { "../seen.c", checkout, "file=seen.c,line=7," },
+                { "../../lib/.././seen.c", checkout, "file=seen.c,line=7," },
+                { "../../../seen.c/../../seen.c", checkout, NULL },
+                { "../..", checkout, NULL },
+                { "../seen.c", "", NULL },
                 { "/src/app", "/src/app", NULL },
                 { "/src/app/a,b:c%d.c", "/src/app", "file=a%2Cb%3Ac%25d.c,line=7," },
                 { "/a.c", "", NULL },
@@ -426,6 +453,7 @@ static void annotations_stand_on_lines_of_the_tree(void **state)
                 pg_buf_deinit(&out);
                 case_close(&c);
         }
+        remove_checkout(checkout);
 }
 
 static int write_golden(void)
