@@ -79,8 +79,7 @@ struct wait {
 
 static void wait_begin(struct wait *w, const void *lock, uint32_t root, const void *frame)
 {
-        w->counts = agent.state == AGENT_LOCKS;
-        w->place = WAITERS_NONE;
+        *w = (struct wait){ .counts = agent.state == AGENT_LOCKS, .place = WAITERS_NONE };
         if (!w->counts)
                 return;
         w->account = open_account(frame, root);
