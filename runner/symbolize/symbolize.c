@@ -54,6 +54,7 @@ static void close_module(struct module *m)
         pg_dwarf_destroy(m->dwarf);
         pg_symtab_deinit(&m->symbols);
         pg_plt_deinit(&m->plt);
+        pg_fde_ranges_deinit(&m->ranges);
         pg_elf_close(&m->debug);
         pg_elf_close(&m->file);
         free(m->path);
@@ -124,8 +125,8 @@ static bool load_module(struct module *m)
                 pg_elf_find_debug(m->file.elf, m->path, "/usr/lib/debug", &m->debug);
         if (!is_c_library(m->path))
                 m->dwarf = pg_dwarf_create(m->debug.elf ? m->debug.elf : m->file.elf);
-        pg_fde_ranges_load(m->file.elf, &m->ranges);
-        return load_symbols(m) && pg_plt_load(m->file.elf, &m->plt);
+        return pg_fde_ranges_load(m->file.elf, &m->ranges) && load_symbols(m) &&
+               pg_plt_load(m->file.elf, &m->plt);
 }
 
 /* False when out of memory. */

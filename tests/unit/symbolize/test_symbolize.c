@@ -174,15 +174,17 @@ static uint64_t symbol_start(const char *path, const char *name)
 
 static void what_dynsym_does_not_know_is_not_named_after_its_neighbour(void **state)
 {
-        static const char *const files[] = { SUBJECTS "/dynsym.so", SUBJECTS "/wrong/linked.so" };
+        static const char *const files[] = { SUBJECTS "/dynsym.so", SUBJECTS "/tableless.so",
+                                             SUBJECTS "/wrong/linked.so" };
+        static const char *const twins[] = { SUBJECTS "/symtab.so", SUBJECTS "/symtab.so",
+                                             SUBJECTS "/linked.debug" };
         struct fixture *f = *state;
         for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
                 struct mark hidden = find_mark(files[i], 20);
                 struct pg_location l = look_up(f, files[i], hidden.address);
                 assert_false(l.has_symbol);
                 // Named by the start of its function, which is the same in the twin that kept its symbols.
-                uint64_t start =
-                        symbol_start(i ? SUBJECTS "/linked.debug" : SUBJECTS "/symtab.so", "hidden_function");
+                uint64_t start = symbol_start(twins[i], "hidden_function");
                 assert_true(start <= hidden.address);
                 assert_string_equal(l.frames[0].name,
                                     pg_arena_printf(f->arena, "%s+0x%llx", pg_module_name(files[i]),
