@@ -271,51 +271,93 @@ static const struct pg_site *worst_of_unmoved(const struct pair *p, enum pg_metr
         return w.site;
 }
 
+/* What of two lines is not alike; either may be NULL, a line that does not exist. */
+struct unlike {
+        double value; // in the metric
+        double other; // shares of allocations and of bytes: decides between ways that are alike in the metric
+};
+
+/* Of two values >= 0: 0 when they are equal, 1 when one of them is 0. */
+static double share_unlike(uint64_t a, uint64_t b)
+{
+        double more = (double)(a > b ? a : b), less = (double)(a > b ? b : a);
+        return more > 0 ? (more - less) / more : 0;
+}
+
+static struct unlike unlike(const struct pg_site *a, const struct pg_site *b, enum pg_metric metric)
+{
+        static const struct pg_site none = { 0 };
+        a = a ? a : &none;
+        b = b ? b : &none;
+        return (struct unlike){ fabs(value_of(a, metric) - value_of(b, metric)),
+                                share_unlike(a->allocations, b->allocations) +
+                                        share_unlike(a->allocated_bytes, b->allocated_bytes) };
+}
+
+static struct unlike sum(struct unlike a, struct unlike b)
+{
+        return (struct unlike){ a.value + b.value, a.other + b.other };
+}
+
+static bool is_less(struct unlike a, struct unlike b)
+{
+        return a.value != b.value ? a.value < b.value : a.other < b.other;
+}
+
+/* How the last lines of b base and h head lines are laid. */
+enum step { STEP_NONE, STEP_BASE_ALONE, STEP_HEAD_ALONE, STEP_BOTH };
+
+struct laid {
+        struct unlike cost; // of all lines up to here
+        enum step last;
+};
+
+static void try_step(struct laid *to, const struct laid *from, struct unlike more, enum step step)
+{
+        struct unlike cost = sum(from->cost, more);
+        if (to->last == STEP_NONE || is_less(cost, to->cost))
+                *to = (struct laid){ cost, step };
+}
+
 /*
  * Lines keep their order when code moves. Of all ways to lay them against each other, some of either side
- * alone, the one with the least change in all: costs[b * (n + 1) + h] is that of the first b and h lines.
+ * alone, the one with the least change in all: laid[b * (n + 1) + h] is that of the first b and h lines.
  */
-static void fill_costs(double *costs, const struct pair *p, enum pg_metric metric)
+static void lay(struct laid *laid, const struct pair *p, enum pg_metric metric)
 {
         size_t row = p->head.n + 1;
         for (size_t b = 0; b <= p->base.n; b++)
                 for (size_t h = 0; h <= p->head.n; h++) {
-                        double from = b ? value_of(p->base.sites[b - 1], metric) : 0;
-                        double to = h ? value_of(p->head.sites[h - 1], metric) : 0;
-                        double *cost = &costs[b * row + h];
-                        *cost = b || h ? INFINITY : 0;
-                        if (b)
-                                *cost = fmin(*cost, cost[-(ptrdiff_t)row] + from);
-                        if (h)
-                                *cost = fmin(*cost, cost[-1] + to);
+                        const struct pg_site *from = b ? p->base.sites[b - 1] : NULL;
+                        const struct pg_site *to = h ? p->head.sites[h - 1] : NULL;
+                        struct laid *l = &laid[b * row + h];
                         if (b && h)
-                                *cost = fmin(*cost, cost[-(ptrdiff_t)row - 1] + fabs(to - from));
+                                try_step(l, l - row - 1, unlike(from, to, metric), STEP_BOTH);
+                        if (h)
+                                try_step(l, l - 1, unlike(NULL, to, metric), STEP_HEAD_ALONE);
+                        if (b)
+                                try_step(l, l - row, unlike(from, NULL, metric), STEP_BASE_ALONE);
                 }
 }
 
 static const struct pg_site *worst_of_moved(struct pg_judge *j, const struct pair *p, enum pg_metric metric)
 {
         size_t row = p->head.n + 1, b = p->base.n, h = p->head.n;
-        PG_AUTO_FREE double *costs = calloc((b + 1) * row, sizeof(*costs));
-        if (!costs) {
+        PG_AUTO_FREE struct laid *laid = calloc((b + 1) * row, sizeof(*laid));
+        if (!laid) {
                 j->failed = true;
                 return p->head.sites[0];
         }
-        fill_costs(costs, p, metric);
+        lay(laid, p, metric);
         struct worst w = { 0 };
         while (h) {
-                const struct pg_site *s = p->head.sites[h - 1];
-                double to = value_of(s, metric), from = b ? value_of(p->base.sites[b - 1], metric) : 0;
-                const double *cost = &costs[b * row + h];
-                if (b && *cost >= cost[-(ptrdiff_t)row - 1] + fabs(to - from)) {
-                        consider(&w, s, to - from);
-                        b--, h--;
-                } else if (*cost >= cost[-1] + to) {
-                        consider(&w, s, to);
-                        h--;
-                } else {
-                        b--;
-                }
+                enum step last = laid[b * row + h].last;
+                const struct pg_site *from = last == STEP_BOTH ? p->base.sites[b - 1] : NULL;
+                const struct pg_site *to = p->head.sites[h - 1];
+                if (last != STEP_BASE_ALONE)
+                        consider(&w, to, value_of(to, metric) - (from ? value_of(from, metric) : 0));
+                b -= last != STEP_HEAD_ALONE;
+                h -= last != STEP_BASE_ALONE;
         }
         return w.site;
 }

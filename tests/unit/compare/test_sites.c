@@ -242,6 +242,19 @@ static void a_new_line_among_moved_ones_is_found(void **state)
         assert_named(judge(PG_ALLOCATIONS, 1200, 1290), 0, "f", 15, 1200, 1290);
 }
 
+/* As often as the old call, which moved: their sizes tell them apart, whichever of them comes first. */
+static void of_lines_with_equal_counts_the_new_one_is_told_by_its_size(void **state)
+{
+        (void)state;
+        BASE("f", .file = "f.c", .line = 10, .allocations = 200, .allocated_bytes = 3200);
+        HEAD("f", .file = "f.c", .line = 12, .allocations = 200, .allocated_bytes = 3200);
+        HEAD("f", .file = "f.c", .line = 13, .allocations = 200, .allocated_bytes = 20000);
+        assert_named(judge(PG_ALLOCATIONS, 200, 400), 0, "f", 13, 200, 400);
+        t.h->sites[0].allocated_bytes = 20000;
+        t.h->sites[1].allocated_bytes = 3200;
+        assert_named(judge(PG_ALLOCATIONS, 200, 400), 0, "f", 12, 200, 400);
+}
+
 /* A call is gone and another one is called more often. */
 static void a_gone_line_does_not_hide_another(void **state)
 {
@@ -305,6 +318,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(lines_that_moved_are_laid_against_each_other, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(a_new_line_among_moved_ones_is_found, setup, teardown),
+                cmocka_unit_test_setup_teardown(of_lines_with_equal_counts_the_new_one_is_told_by_its_size,
+                                                setup, teardown),
                 cmocka_unit_test_setup_teardown(a_gone_line_does_not_hide_another, setup, teardown),
                 cmocka_unit_test_setup_teardown(lines_that_stayed_are_compared_as_they_are, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_renamed_function_is_compared_with_its_old_name, setup,
