@@ -49,11 +49,19 @@ struct pg_launcher {
 /* ---- the helper -----------------------------------------------------------------------------------------
  */
 
+/* A copy of fd, out of the way of the helper's numbers; -1 and errno on failure. */
+static int copy_out_of_the_way(int fd)
+{
+        int copy = fcntl(fd, F_DUPFD_CLOEXEC, LOWEST_FD);
+        if (copy < 0 && errno == EINVAL) // RLIMIT_NOFILE is not above LOWEST_FD
+                errno = EMFILE;
+        return copy;
+}
+
 static bool map_shared_page(struct pg_launcher *l, struct pg_error *err)
 {
         PG_AUTO_CLOSE int fd = memfd_create("perfgate-launch", MFD_CLOEXEC);
-        if (fd < 0 || ftruncate(fd, sizeof(*l->shared)) < 0 ||
-            (l->shared_fd = fcntl(fd, F_DUPFD_CLOEXEC, LOWEST_FD)) < 0)
+        if (fd < 0 || ftruncate(fd, sizeof(*l->shared)) < 0 || (l->shared_fd = copy_out_of_the_way(fd)) < 0)
                 return pg_fail_os(err, "cannot make shared memory for the launch helper");
         void *page = mmap(NULL, sizeof(*l->shared), PROT_READ | PROT_WRITE, MAP_SHARED, l->shared_fd, 0);
         if (page == MAP_FAILED)
@@ -123,8 +131,8 @@ static bool start_helper(struct pg_launcher *l, struct pg_error *err)
         int pair[2];
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
                 return pg_fail_os(err, "cannot make a socket for the launch helper");
-        int ours = fcntl(pair[0], F_DUPFD_CLOEXEC, LOWEST_FD);
-        int theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, LOWEST_FD);
+        int ours = copy_out_of_the_way(pair[0]);
+        int theirs = copy_out_of_the_way(pair[1]);
         int e = ours < 0 || theirs < 0 ? errno : 0;
         close(pair[0]);
         close(pair[1]);
@@ -238,7 +246,7 @@ static bool open_discarding(struct channel *c, const char *stdin_path, struct pg
 static bool open_inherited(struct channel *c, struct pg_error *err)
 {
         for (int i = 0; i < 3; i++) {
-                c->target[i] = fcntl(i, F_DUPFD_CLOEXEC, LOWEST_FD);
+                c->target[i] = copy_out_of_the_way(i);
                 if (c->target[i] < 0 && errno == EBADF)
                         c->target[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
                 if (c->target[i] < 0)
@@ -254,7 +262,7 @@ static bool open_files(struct channel *c, const struct pg_launch_request *r, str
         if (c->target[0] < 0)
                 return false;
         for (int i = 0; i < 2; i++) {
-                c->target[i + 1] = fcntl(r->output_fds[i], F_DUPFD_CLOEXEC, LOWEST_FD);
+                c->target[i + 1] = copy_out_of_the_way(r->output_fds[i]);
                 if (c->target[i + 1] < 0)
                         return pg_fail_os(err, "cannot pass on descriptor %d", r->output_fds[i]);
         }
