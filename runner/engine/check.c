@@ -104,10 +104,9 @@ static const char *cause(const struct pg_captured *c, const struct totals *t)
                 return "; some threads could not be sampled";
         if (c->from_outside)
                 return "; threads or processes too short for the rate, perhaps";
-        return c->n_gaps > 0
-                       ? "; a child ran without the agent"
-                       : "; a thread that blocks signals, or one or a child that was not made by libc's "
-                         "pthread_create or fork, perhaps";
+        return c->n_gaps > 0 ? "; a child ran without the agent"
+                             : "; perhaps a thread that blocks signals, or a thread or a child that was not "
+                               "made by libc's pthread_create or fork";
 }
 
 /*

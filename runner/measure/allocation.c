@@ -280,6 +280,16 @@ static bool note_uncertainty(struct pg_session *s, const struct totals *t, struc
                                                              t->peak_uncertainty_bytes, t->most_threads);
 }
 
+/* Their counts are exact all the same: only who made them is unknown. */
+static bool note_other(struct pg_session *s, struct pg_error *err)
+{
+        const struct pg_stack_quality *q = &s->out->measurement.stacks[PG_STACKS_ALLOCATION];
+        return !q->other || pg_session_note(s, err,
+                                            "%.2f %% of the allocations are in [other]: there was no more "
+                                            "room for stacks",
+                                            100.0 * (double)q->other / (double)q->events);
+}
+
 static bool open_all(struct pg_session *s, size_t runs, struct pg_error *err)
 {
         for (int i = 0; i < N_COUNTED; i++)
@@ -319,8 +329,8 @@ static bool finish_pass(struct pg_session *s, const struct pg_captured *captured
         s->out->measurement.engines.allocation = "agent";
         demote_what_differs(s);
         tell_once(s);
-        return check_verified(s, err) && note_uncertainty(s, t, err) && list_processes(s, captured, err) &&
-               attribute(s, captured, t, err);
+        return check_verified(s, err) && note_uncertainty(s, t, err) && note_other(s, err) &&
+               list_processes(s, captured, err) && attribute(s, captured, t, err);
 }
 
 bool pg_pass_allocation(struct pg_session *s, struct pg_error *err)

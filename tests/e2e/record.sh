@@ -112,6 +112,21 @@ test_verified_stacks() {
 	expect_stderr "all were right"
 }
 
+# 60,000 stacks of several frames each do not fit into the small table of a program with 1 GiB of address space.
+test_stacks_that_find_no_room_are_told() {
+	expect_exit 0 -- perfgate record -o out --metrics allocations -- bash -c "ulimit -v 1048576; exec '$PERFGATE_FIXTURES/odd_stacks' many 60000"
+	expect_json out/result.json '.benchmarks[0] | .stacks.allocation.other > 0 and .stacks.allocation.other < .stacks.allocation.events'
+	expect_json out/result.json '.benchmarks[0].measured.notes | any(test("^[0-9]+[.][0-9]+ % of the allocations are in .other.: there was no more room for stacks$"))'
+	expect_stderr " % of the allocations are in [other]: there was no more room for stacks"
+	pprof -top -sample_index=alloc_objects out/heap.pb.gz
+	expect_stdout "  [other]"
+}
+
+test_few_open_files_are_allowed() {
+	expect_exit 1 -- bash -c "ulimit -n 8; exec '$PERFGATE' record -o out -- '$toil' make 1"
+	expect_stderr "Too many open files"
+}
+
 test_one_of_a_thing() {
 	expect_exit 0 -- perfgate record -o out --metrics allocations -- "$toil" make 1
 	expect_stderr "heap.pb.gz: 1 allocation, 100.00 % of the stacks complete"
