@@ -17,6 +17,7 @@
 #include "runner/symbolize/fde_ranges.h"
 #include "runner/symbolize/jit_map.h"
 #include "runner/symbolize/names.h"
+#include "runner/symbolize/pclntab.h"
 #include "runner/symbolize/plt.h"
 #include "runner/symbolize/symtab.h"
 
@@ -89,12 +90,14 @@ static const char *format_build_id(struct pg_arena *a, Elf *elf)
         return text;
 }
 
-/* Symbols of the separate file when the file itself was stripped of them. */
+/* Symbols of the separate file when the file itself was stripped of them, or those that Go keeps for itself. */
 static bool load_symbols(struct module *m)
 {
         GElf_Shdr h;
         bool stripped = !pg_elf_section(m->file.elf, ".symtab", &h);
         if (stripped && m->debug.elf && !pg_symtab_load(m->debug.elf, &m->symbols))
+                return false;
+        if (stripped && !m->symbols.n && !pg_pclntab_load(m->file.elf, &m->symbols))
                 return false;
         return m->symbols.n || pg_symtab_load(m->file.elf, &m->symbols);
 }

@@ -195,6 +195,61 @@ static void what_dynsym_does_not_know_is_not_named_after_its_neighbour(void **st
         }
 }
 
+/* Both are built from one source, so addresses are the same; only one has a symbol table. */
+static void a_stripped_go_program_has_the_names_that_it_keeps_for_itself(void **state)
+{
+        static const char *const names[] = { "main.seventy", "main.thirty", "main.deep", "main.main",
+                                             "runtime.main" };
+        struct fixture *f = *state;
+        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+                uint64_t start = symbol_start(FIXTURES "/shares_go", names[i]);
+                for (uint64_t into = 0; into < 4; into++) {
+                        struct pg_location l = look_up(f, FIXTURES "/shares_go_stripped", start + into);
+                        assert_true(l.has_symbol);
+                        assert_string_equal(l.frames[0].name, names[i]);
+                }
+        }
+        struct pg_location l = look_up(f, FIXTURES "/shares_go_stripped", 1);
+        assert_false(l.has_symbol);
+}
+
+/* Whatever stands in a byte of the header or of the first entries, nothing is read outside and names end. */
+static void a_damaged_table_of_a_go_program_does_no_harm(void **state)
+{
+        enum { HEADER_BYTES = 72, ENTRIES_BYTES = 64 };
+        struct fixture *f = *state;
+        struct pg_elf e;
+        GElf_Shdr h;
+        PG_AUTO_FREE char *bytes = NULL;
+        size_t len;
+        struct pg_error err = { 0 };
+        const char *whole = FIXTURES "/shares_go_stripped";
+        uint64_t address = symbol_start(FIXTURES "/shares_go", "main.seventy");
+        assert_true(pg_file_read(whole, 1 << 24, &bytes, &len, &err));
+        pg_elf_open(whole, &e);
+        assert_non_null(pg_elf_section(e.elf, ".gopclntab", &h));
+        pg_elf_close(&e);
+        uint64_t list; // the last number of the header says where the entries are
+        memcpy(&list, bytes + h.sh_offset + HEADER_BYTES - sizeof(list), sizeof(list));
+        const char *path = pg_arena_printf(f->arena, "/tmp/symbols-go-%d", (int)getpid());
+        for (size_t i = 0; i < HEADER_BYTES + ENTRIES_BYTES; i++) {
+                size_t at = h.sh_offset + (i < HEADER_BYTES ? i : list + i - HEADER_BYTES);
+                char was = bytes[at];
+                bytes[at] = (char)~was;
+                FILE *file = fopen(path, "we");
+                assert_int_equal(fwrite(bytes, 1, len, file), len);
+                fclose(file);
+                bytes[at] = was;
+                PG_AUTO_ARENA struct pg_arena *a = pg_arena_create();
+                struct pg_symbolizer *s = pg_symbolizer_create(a);
+                struct pg_location l;
+                assert_true(pg_symbolize(s, path, &address, 1, &l, &err));
+                assert_true(strlen(l.frames[0].name) > 0);
+                pg_symbolizer_destroy(s);
+        }
+        unlink(path);
+}
+
 static void of_two_names_the_same_one_is_taken_in_each_build(void **state)
 {
         struct fixture *f = *state;
@@ -428,6 +483,8 @@ int main(void)
                 TEST(functions_without_linkage_names_have_their_scopes),
                 TEST(a_symbol_table_alone_gives_names_without_lines),
                 TEST(what_dynsym_does_not_know_is_not_named_after_its_neighbour),
+                TEST(a_stripped_go_program_has_the_names_that_it_keeps_for_itself),
+                TEST(a_damaged_table_of_a_go_program_does_no_harm),
                 TEST(of_two_names_the_same_one_is_taken_in_each_build),
                 TEST(a_debug_file_is_found_by_build_id_and_must_have_the_same),
                 TEST(symbol_tables_say_what_nm_says),
