@@ -83,6 +83,8 @@ static const struct row {
         { "g_strdup*", "GLib", ANY, PG_FRAME_WRAPPER },
         { "g_strndup", "GLib", ANY, PG_FRAME_WRAPPER },
         { "g_strconcat", "GLib", ANY, PG_FRAME_WRAPPER },
+        { "g_strjoin*", "GLib", ANY, PG_FRAME_WRAPPER },
+        { "g_vasprintf", "GLib", ANY, PG_FRAME_WRAPPER },
         { "jv_mem_*", "jq", ANY, PG_FRAME_WRAPPER },
         { "jsonp_malloc", "jansson", ANY, PG_FRAME_WRAPPER },
         { "jsonp_strdup", "jansson", ANY, PG_FRAME_WRAPPER },

@@ -362,6 +362,7 @@ static const struct {
         { "g_malloc0_n", "g_malloc0_n", "libglib-2.0.so.0", true },
         { "g_list_append", "g_list_append", "libglib-2.0.so.0", false },
         { "g_strdup_printf", "g_strdup_printf", "libglib-2.0.so.0", true },
+        { "g_vasprintf", "g_vasprintf", "libglib-2.0.so.0", true },
         { "operator new(unsigned long)", "_Znwm", "prog", true },
         { "operator new[](unsigned long, std::align_val_t)", "_ZnamSt11align_val_t", "prog", true },
         { "Pool::operator new(unsigned long)", "_ZN4PoolnwEm", "prog", true },
