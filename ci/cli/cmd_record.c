@@ -37,8 +37,6 @@ static const struct pg_option options[] = {
         PG_SAMPLING_OPTIONS(AT(sampling)),
         { PG_OPTION_COUNT, 0, "rate", SAMPLING(rate_hz), "HZ", "samples per second of CPU time (default 997)",
           NULL, 1 },
-        { PG_OPTION_TEXT, 0, "allocations", SAMPLING(allocations), "HOW",
-          "stacks of allocations: exact, or sampled[:SIZE] each SIZE bytes (default exact)", NULL, 0 },
         { PG_OPTION_FLAG, 0, "all-stacks", SAMPLING(all_stacks), NULL,
           "also keep stacks under 0.001 % of every value", NULL, 0 },
         { PG_OPTION_FLAG, 0, "folded", AT(folded), NULL,

@@ -60,7 +60,8 @@ static bool parse(int argc, char **argv, struct run_args *args, bool *ret_help, 
                 return pg_fail(err, PG_EUSAGE, "a command is missing behind --");
         if (rest < argc)
                 args->plan.command = argv + rest;
-        return true;
+        struct pg_measure_options unused = { 0 };
+        return pg_sampling_apply(&args->sampling, &unused, err);
 }
 
 static bool baseline_is_missing(const struct pg_error *err)

@@ -13,11 +13,11 @@ wrapped=$PERFGATE_FIXTURES/wrapped contained=$PERFGATE_FIXTURES/contained
 # line_of FILE VERB: where it allocates.
 line_of() { grep -n "// $2\$" "$tree/fixtures/targets/$1" | cut -d: -f1; }
 
-# red METRIC -- COMMAND...: the gate against base.json is red.
+# red METRIC [OPTION...] -- COMMAND...: the gate against base.json is red.
 red() {
 	local metric=$1
-	shift 2
-	expect_exit 2 -- perfgate run --metrics "$metric" --threshold "$metric=0%" --baseline base.json -- "$@"
+	shift
+	expect_exit 2 -- perfgate run --metrics "$metric" --threshold "$metric=0%" --baseline base.json "$@"
 }
 
 # names METRIC FUNCTION FILE VERB FILTER: of one culprit, which is on the verb's line.
@@ -26,6 +26,19 @@ names() {
 	expect_row "$1" ".culprits[0] | .function == \"$2\" and .line == $(line_of "$3" "$4")"
 	expect_row "$1" ".culprits[0] | (.file | endswith(\"fixtures/targets/$3\")) and .module == \"${3%%.*}\""
 	expect_row "$1" ".culprits[0] | $5"
+}
+
+# A stack each 256 bytes: a block of 64 is in the sample with p = 1 - exp(-64/256) = 0.22, so the estimate for 6,000 has a
+# standard deviation of sqrt(6000 * (1 - p) / p) = 145; 750 are five. Counts are exact all the same.
+test_sampled_stacks_name_the_culprit_too() {
+	make_baseline base.json --metrics allocations -- "$wrapped" parse 3000 lose 5
+	red allocations --allocations sampled:256 -- "$wrapped" parse 6000 lose 5
+	expect_row allocations '.baseline == 3005 and .current == 6005'
+	expect_row allocations '.culprits | length == 1'
+	expect_row allocations ".culprits[0] | .function == \"parse\" and .line == $(line_of wrapped.c parse) and .change > 2250 and .change < 3750"
+	expect_stdout "~"
+	expect_exit 1 -- perfgate run --allocations some -- "$wrapped" parse 1
+	expect_stderr "--allocations: 'some' is none of exact, sampled, sampled:SIZE"
 }
 
 # ---- C ----
