@@ -13,7 +13,6 @@
 
 static const double EXPLAINED = 0.9;
 static const double TOO_LITTLE = 0.1; // of the rise: who explains less is no explanation
-enum { MAX_CULPRITS = 20 };
 
 void pg_judge_suspect(struct pg_judge *j, struct pg_suspects *s, const struct pg_culprit *c)
 {
@@ -43,7 +42,7 @@ static void convict(struct pg_judge *j, struct pg_row *row, struct pg_suspects *
         size_t n = 0;
         if (s->n)
                 qsort(s->all, s->n, sizeof(*s->all), by_change);
-        while (n < s->n && n < MAX_CULPRITS && explained < EXPLAINED * rise)
+        while (n < s->n && explained < EXPLAINED * rise)
                 explained += s->all[n++].change;
         if (explained < TOO_LITTLE * rise) {
                 pg_judge_because(j, row, if_none);

@@ -199,7 +199,7 @@ static void say(const struct record_args *args, const struct pg_measured_all *m)
                 return;
         const struct pg_measurement *b = &m->snapshot->benchmarks[0];
         const struct words samples = { "sample", "samples" }, allocations = { "allocation", "allocations" },
-                           waits = { "wait or cause of one", "waits and their causes" },
+                           waits = { "lock event", "lock events" },
                            lost = { "more was lost", "more were lost" },
                            stackless = { "live block is in no stack", "live blocks are in no stack" };
         say_written(args, m->profiles[0].cpu, &b->stacks[PG_STACKS_CPU], samples, lost);

@@ -154,6 +154,14 @@ static void keep_standard_streams(void)
                         (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+static const char *words_for(bool ok, enum pg_exit status, const struct pg_error *err)
+{
+        if (err->code == PG_ESTOPPED)
+                return "interrupted, nothing was judged";
+        return ok && status == PG_EXIT_ERROR ? "error: the command is not what it is without perfgate"
+                                             : pg_exit_words(status);
+}
+
 int main(int argc, char **argv)
 {
         keep_standard_streams();
@@ -168,7 +176,6 @@ int main(int argc, char **argv)
                 status = err.code == PG_ETARGET ? PG_EXIT_TARGET : PG_EXIT_ERROR;
         }
         if (status != PG_EXIT_PASS)
-                fprintf(stderr, "perfgate: exit status %d: %s\n", status,
-                        err.code == PG_ESTOPPED ? "interrupted, nothing was judged" : pg_exit_words(status));
+                fprintf(stderr, "perfgate: exit status %d: %s\n", status, words_for(ok, status, &err));
         return (int)status;
 }

@@ -31,5 +31,6 @@ void pg_stop_install(void)
 
 bool pg_stop_check(struct pg_error *err)
 {
-        return !pg_stop || pg_fail(err, PG_ESTOPPED, "interrupted by %s", strsignal(pg_stop));
+        return !pg_stop ||
+               pg_fail(err, PG_ESTOPPED, "interrupted by signal %d (%s)", (int)pg_stop, strsignal(pg_stop));
 }

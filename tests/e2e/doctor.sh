@@ -49,6 +49,7 @@ disturbed() {
 	ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 CLUMSY=$1 LD_PRELOAD=$PERFGATE_FIXTURES/libclumsy.so \
 		expect_exit 1 -- perfgate doctor --interference -- sh -c 'cat /dev/null; sleep '"${2-0}"'; exec sort /dev/null'
 	expect_stdout "The command notices"
+	expect_stderr "exit status 1: error: the command is not what it is without perfgate"
 }
 
 # rows WORD CHECK...: what the rows of these checks say of each pass.

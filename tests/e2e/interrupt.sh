@@ -56,7 +56,8 @@ nothing_changed() {
 # interrupted_by NAME: the end that an interruption has.
 interrupted_by() {
 	((status == 1)) || fail "exit status 1"
-	expect_stderr "interrupted by $1"
+	expect_stderr "interrupted by signal "
+	expect_stderr " ($1)"
 	tail -n 1 "$said/stderr" | grep -qF 'exit status 1: interrupted' || fail "'exit status 1: interrupted' in the last line"
 	expect_empty_stdout
 }

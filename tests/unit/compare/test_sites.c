@@ -115,6 +115,19 @@ static void each_metric_has_its_own_culprit(void **state)
         assert_false(row->culprits[0].estimated);
 }
 
+/* 30 sites that rose alike: 27 are nine tenths. */
+static void culprits_are_named_until_nine_tenths_are_explained(void **state)
+{
+        (void)state;
+        static char names[30][8];
+        for (uint32_t i = 0; i < 30; i++) {
+                snprintf(names[i], sizeof(names[i]), "f%u", i);
+                BASE(names[i], .line = 3, .allocations = 100);
+                HEAD(names[i], .line = 3, .allocations = 200);
+        }
+        assert_int_equal(judge(PG_ALLOCATIONS, 3000, 6000)->n_culprits, 27);
+}
+
 /* A leak where there was none: the row's change is infinite, the culprit's is not. */
 static void a_first_leak_is_named(void **state)
 {
@@ -308,6 +321,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(each_metric_has_its_own_culprit, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_first_leak_is_named, setup, teardown),
+                cmocka_unit_test_setup_teardown(culprits_are_named_until_nine_tenths_are_explained, setup,
+                                                teardown),
                 cmocka_unit_test_setup_teardown(an_empty_baseline_is_one, setup, teardown),
                 cmocka_unit_test_setup_teardown(what_the_baseline_does_not_know_is_said, setup, teardown),
                 cmocka_unit_test_setup_teardown(sites_by_other_rules_are_not_compared, setup, teardown),
