@@ -37,6 +37,11 @@ times_alone() {
 	paste <(values "$1" cpu) <(values alone cpu | paste - -) | awk 'NF == 3 { print 2 * $1 / ($2 + $3) }' | median
 }
 
+# more_than_alone SIDE: the median of what SIDE took more than "alone" did in the same round, in ns of CPU time.
+more_than_alone() {
+	paste <(values "$1" cpu) <(values alone cpu | paste - -) | awk 'NF == 3 { print $1 - ($2 + $3) / 2 }' | median
+}
+
 # ---- sides ----
 
 # start_rows: forgets the sides of the rows before.

@@ -4,11 +4,8 @@
 #
 # 8 threads that do little but allocate, at many depths: the CPU time that exact stacks add, against what heaptrack adds.
 
-# added SIDE: the median over the rounds of what it took more than the program alone, in ns; at least a millisecond.
-added() {
-	paste <(values "$1" cpu) <(values alone cpu | paste - -) | awk 'NF == 3 { print $1 - ($2 + $3) / 2 }' | median |
-		awk '{ print ($1 > 1e6 ? $1 : 1e6) }'
-}
+# added SIDE: at least a millisecond, in ns.
+added() { more_than_alone "$1" | awk '{ print ($1 > 1e6 ? $1 : 1e6) }'; }
 
 threads() {
 	local i ours cheaper=unknown
