@@ -74,24 +74,18 @@ static void leave_peak(uint32_t node, uint32_t first_peak, uint64_t address, uin
 
 /* ---- the table ---- */
 
-static void count_blocks(int32_t change)
+/* A cell tells its changes some at a time. */
+static inline void count_blocks(struct pg_cell *c, int32_t change)
 {
         enum { AT_ONCE = 64 };
-        _Atomic int32_t *n = &agent.slot->live_blocks;
-        struct pg_cell *c = count_self.cell;
-        if (is_alone()) {
-                atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + change,
-                                      memory_order_relaxed);
-                return;
-        }
         if (c) {
                 change += c->live_change;
                 c->live_change = change;
-                if (change > -AT_ONCE && change < AT_ONCE)
+                if (__builtin_expect(change > -AT_ONCE && change < AT_ONCE, 1))
                         return;
                 c->live_change = 0;
         }
-        atomic_fetch_add_explicit(n, change, memory_order_relaxed);
+        atomic_fetch_add_explicit(&agent.slot->live_blocks, change, memory_order_relaxed);
 }
 
 static bool exchange(struct pg_live_block *b, uint64_t expected, uint64_t address)
@@ -132,7 +126,7 @@ static bool take_out(struct pg_live_block *b, uint64_t address)
 {
         if (!exchange(b, address, 0))
                 return false;
-        count_blocks(-1);
+        count_blocks(count_self.cell, -1);
         return true;
 }
 
@@ -206,7 +200,7 @@ static bool end_pending(struct pg_cell *c, uint64_t address)
 }
 
 /* Where it is; NULL when it does not belong there any more, or finds no place. */
-static struct pg_live_block *insert(const struct pg_cell *c, uint64_t address, uint32_t level)
+static struct pg_live_block *insert(struct pg_cell *c, uint64_t address, uint32_t level)
 {
         if (!pg_live_is_hit(address, c->last_bytes, level))
                 return NULL;
@@ -219,7 +213,7 @@ static struct pg_live_block *insert(const struct pg_cell *c, uint64_t address, u
         atomic_store_explicit(&b->peak, c->last_peak, memory_order_relaxed);
         atomic_store_explicit(&b->node, c->last_node, memory_order_relaxed);
         atomic_store_explicit(&b->address, address, memory_order_release);
-        count_blocks(1);
+        count_blocks(c, 1);
         return b;
 }
 
