@@ -23,7 +23,8 @@ enum {
         RING_BYTES_MIN = 256 << 10,
         RING_BYTES_LEAST = 128 << 10, // where the limit of locked memory is low; holds the longest record
         ALL_RINGS_BYTES = 128 << 20,
-        RINGS_PER_S = 2, // a ring takes what comes in half a second, for a busy machine's sake
+        RINGS_PER_S = 2,    // a ring takes what comes in half a second, for a busy machine's sake
+        READ_LOST = 1 << 4, // PERF_FORMAT_LOST, by a name of ours: headers older than Linux 6.0 lack it
 };
 
 /* What may have to be given up, one after the other. */
@@ -40,7 +41,7 @@ static struct perf_event_attr attributes(const struct pg_perf_options *o, const 
                 .config = PERF_COUNT_SW_TASK_CLOCK,
                 .sample_period = o->period_ns,
                 .sample_type = PG_PERF_SAMPLE_TYPE,
-                .read_format = f->lost ? PERF_FORMAT_LOST : 0,
+                .read_format = f->lost ? READ_LOST : 0,
                 .disabled = 1,
                 .inherit = 1,
                 .exclude_kernel = !f->kernel,
