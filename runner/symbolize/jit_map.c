@@ -70,24 +70,30 @@ struct span {
         size_t n;
 };
 
-/* ":LINE:COLUMN" at the end of t is taken off; false when there is none. */
+/* ":NUMBER" at the end of t is taken off; false when there is none, or a longer one than any line's. */
+static bool take_number(struct span *t, uint32_t *ret)
+{
+        enum { MAX_DIGITS = 9 };
+        size_t start = t->n;
+        while (start && t->s[start - 1] >= '0' && t->s[start - 1] <= '9')
+                start--;
+        if (start == t->n || t->n - start > MAX_DIGITS || start < 2 || t->s[start - 1] != ':')
+                return false;
+        uint32_t number = 0;
+        for (size_t i = start; i < t->n; i++)
+                number = 10 * number + (uint32_t)(t->s[i] - '0');
+        t->n = start - 1;
+        *ret = number;
+        return true;
+}
+
+/* ":LINE:COLUMN" at the end of t is taken off, or the ":LINE" of older V8 (node 12); false when there is none. */
 static bool take_position(struct span *t, uint32_t *ret_line)
 {
-        size_t n = t->n;
-        uint64_t line = 0;
-        for (int part = 0; part < 2; part++) {
-                size_t end = n;
-                while (n && t->s[n - 1] >= '0' && t->s[n - 1] <= '9')
-                        n--;
-                if (n == end || end - n > 9 || n < 2 || t->s[n - 1] != ':')
-                        return false;
-                if (part == 1)
-                        for (size_t i = n; i < end; i++)
-                                line = 10 * line + (uint64_t)(t->s[i] - '0');
-                n--;
-        }
-        t->n = n;
-        *ret_line = (uint32_t)line;
+        uint32_t last, before;
+        if (!take_number(t, &last))
+                return false;
+        *ret_line = take_number(t, &before) ? before : last;
         return true;
 }
 
