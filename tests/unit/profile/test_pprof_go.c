@@ -105,7 +105,9 @@ static void raw_shows_what_was_put_in(void **state)
         assert_has(raw, "samples/count cpu/nanoseconds[dflt]\n");
         assert_has(raw, "         60   60000000: ");
         assert_has(raw, "          5    5000000: "); // 4 and 1 of one stack are one sample
-        assert_has(raw, "0x1210 M=1 skip /src/a.c:7 s=3\n             parse /src/a.c:17 s=11\n");
+        const bool columns = strstr(raw, ":0 s=");   // newer Go shows them, and we have none
+        assert_has(raw, columns ? "0x1210 M=1 skip /src/a.c:7:0 s=3\n             parse /src/a.c:17:0 s=11\n"
+                                : "0x1210 M=1 skip /src/a.c:7 s=3\n             parse /src/a.c:17 s=11\n");
         assert_has(raw, "1: 0x1000/0x9000/0x0 /opt/app/bin/app c0ffee [FN][FL][LN][IN]\n");
         assert_has(raw, "2: 0x70000/0x80000/0x0 /lib/libc.so.6  [FN][FL][LN]\n");
         assert_has(raw, "made by a test");
