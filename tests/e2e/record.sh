@@ -68,8 +68,10 @@ test_a_command_that_fails_was_profiled_all_the_same() {
 
 test_folded_stacks() {
 	expect_exit 0 -- perfgate record -o out --folded -- "$toil" make 300 copy 70 parse 2000
-	# Outermost first, 300 blocks of 64 bytes.
-	grep -qE ';main;make;make_block 19200$|;main;make_block 19200$' out/heap.folded || fail "make_block with 19200 bytes: $(cat out/heap.folded)"
+	# Outermost first, 300 blocks of 64 bytes. The call may stand more than once in make: compilers unroll the loop.
+	local bytes
+	bytes=$(awk '/;main;(make;)?make_block [0-9]+$/ { sum += $NF } END { print sum + 0 }' out/heap.folded)
+	((bytes == 19200)) || fail "make_block with 19200 bytes: $(cat out/heap.folded)"
 	grep -qE ';main;.*parse [0-9]+$' out/cpu.folded || fail "parse below main: $(cat out/cpu.folded)"
 	! grep -vqE '^[^;]+(;[^;]+)* [0-9]+$' out/heap.folded || fail "only lines of stack and value"
 }
