@@ -64,6 +64,9 @@ static void to_file_order(const struct user_regs_struct *u, uint64_t *ret)
 
 /* ---- counting ---- */
 
+/* What stands between functions, to align the next one; in no function, so without CFI. */
+#define PADDING "[padding]"
+
 /* Where the unwinder may end in a marked stop: functions of this name, or with this in it behind a *. */
 static const struct {
         const char *function;
@@ -81,6 +84,7 @@ static const struct {
         { "register_tm_clones", PG_STOP_NO_CFI, "start file without CFI" },
         { "deregister_tm_clones", PG_STOP_NO_CFI, "start file without CFI" },
         { "__do_global_dtors_aux", PG_STOP_NO_CFI, "start file without CFI" },
+        { PADDING, PG_STOP_NO_CFI, "glibc's __memcpy_chk runs through it into memcpy" },
 };
 
 static const char *const stop_names[PG_STOP_COUNT] = {
@@ -106,6 +110,16 @@ struct account {
         uint32_t n_places;
 };
 
+/* A nop of several bytes (Intel SDM volume 2: 0f 1f /0), as assemblers fill gaps with. */
+static bool is_padding(const struct target *t, uint64_t address)
+{
+        size_t n, i = 0;
+        const uint8_t *code = target_code(t, address, &n);
+        while (i < n && (code[i] == 0x66 || code[i] == 0x2e))
+                i++;
+        return n - i >= 2 && code[i] == 0x0f && code[i + 1] == 0x1f;
+}
+
 /* Stripped libraries have no names for what they do not export: then the caller's has to do. The outermost frame
  * has no caller (NULL). */
 static void name_place(const struct target *t, uint64_t address, const struct shadow_frame *caller, char *ret,
@@ -124,7 +138,10 @@ static void count_stop(struct account *a, const struct target *t, uint64_t addre
 {
         char function[sizeof(a->places[0].function)];
         uint32_t i = 0;
-        name_place(t, address, caller, function, sizeof(function));
+        if (why == PG_STOP_NO_CFI && is_padding(t, address))
+                snprintf(function, sizeof(function), PADDING);
+        else
+                name_place(t, address, caller, function, sizeof(function));
         while (i < a->n_places && (a->places[i].why != why || strcmp(a->places[i].function, function) != 0))
                 i++;
         if (i == PLACES) { // something is very wrong: the rest is counted with the last
