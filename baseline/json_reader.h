@@ -58,10 +58,9 @@ struct pg_json_keys {
         bool open; // others are allowed and skipped
 };
 
-#define PG_JSON_KEYS(table)                                                                                  \
-        {                                                                                                    \
-                .keys = (table), .n = sizeof(table) / sizeof((table)[0])                                     \
-        }
+// clang-format off
+#define PG_JSON_KEYS(table) { .keys = (table), .n = sizeof(table) / sizeof((table)[0]) }
+// clang-format on
 
 /** Starts at the first byte; refuses a byte order mark and a text without any value. */
 PG_MUST_CHECK bool pg_json_begin(struct pg_json_reader *r, const char *name, const char *text, size_t len,

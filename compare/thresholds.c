@@ -15,10 +15,9 @@
 
 #include "runner/base/units.h"
 
-#define PERCENT(p)                                                                                           \
-        {                                                                                                    \
-                PG_LIMIT_RELATIVE, (p) / 100.0                                                               \
-        }
+// clang-format off
+#define PERCENT(p) { PG_LIMIT_RELATIVE, (p) / 100.0 }
+// clang-format on
 
 const struct pg_thresholds pg_default_thresholds = {
         .of = {

@@ -19,23 +19,17 @@ struct pg_output_args {
 
 /* Option rows for a struct pg_output_args at `base`; the folder's row is separate since not each command has
  * it. */
+// clang-format off
 #define PG_OUTPUT_OPTIONS(base)                                                                              \
-        { PG_OPTION_CHOICE,  0,                                                                              \
-          "format",          (base) + offsetof(struct pg_output_args, format),                               \
-          "FORMAT",          "on standard output: text, json, markdown, github",                             \
-          pg_format_choices, 0 },                                                                            \
-                { PG_OPTION_CHOICE, 0,                                                                       \
-                  "color",          (base) + offsetof(struct pg_output_args, color),                         \
-                  "WHEN",           "auto, always, never",                                                   \
-                  pg_color_choices, 0 },                                                                     \
-                { PG_OPTION_FLAG, 'q',                                                                       \
-                  "quiet",        (base) + offsetof(struct pg_output_args, quiet),                           \
-                  NULL,           "no progress, no table: only files, messages and the exit status",         \
-                  NULL,           0 },                                                                       \
-        {                                                                                                    \
-                PG_OPTION_FLAG, 'v', "verbose", (base) + offsetof(struct pg_output_args, verbose), NULL,     \
-                        "also list what did not change", NULL, 0                                             \
-        }
+        { PG_OPTION_CHOICE, 0, "format", (base) + offsetof(struct pg_output_args, format),                   \
+          "FORMAT", "on standard output: text, json, markdown, github", pg_format_choices, 0 },              \
+        { PG_OPTION_CHOICE, 0, "color", (base) + offsetof(struct pg_output_args, color),                     \
+          "WHEN", "auto, always, never", pg_color_choices, 0 },                                              \
+        { PG_OPTION_FLAG, 'q', "quiet", (base) + offsetof(struct pg_output_args, quiet),                     \
+          NULL, "no progress, no table: only files, messages and the exit status", NULL, 0 },                \
+        { PG_OPTION_FLAG, 'v', "verbose", (base) + offsetof(struct pg_output_args, verbose),                 \
+          NULL, "also list what did not change", NULL, 0 }
+// clang-format on
 
 /** Makes the folder and proves that a file can be written there, before anything is measured. */
 PG_MUST_CHECK bool pg_outputs_prepare(const char *output_dir, struct pg_error *err);

@@ -22,58 +22,30 @@ struct pg_plan_args {
         char **command;                      // NULL-terminated; NULL: the configuration's benchmarks
 };
 
-#define PG_PLAN_ARGS_INIT                                                                                    \
-        {                                                                                                    \
-                .warmup = UINT32_MAX                                                                         \
-        }
+// clang-format off
+#define PG_PLAN_ARGS_INIT { .warmup = UINT32_MAX }
+// clang-format on
 
 /* The option rows for a struct pg_plan_args that lies at `base` in a command's argument struct. */
+// clang-format off
 #define PG_PLAN_OPTIONS(base)                                                                                \
-        { PG_OPTION_TEXT, 'c',                                                                               \
-          "config",       (base) + offsetof(struct pg_plan_args, config_path),                               \
-          "FILE",         "benchmarks and limits (default perfgate.json)",                                   \
-          NULL,           0 },                                                                               \
-                { PG_OPTION_LIST, 'f',                                                                       \
-                  "filter",       (base) + offsetof(struct pg_plan_args, filters),                           \
-                  "GLOB",         "only benchmarks with such a name; repeatable",                            \
-                  NULL,           0 },                                                                       \
-                { PG_OPTION_TEXT, 'm',                                                                       \
-                  "metrics",      (base) + offsetof(struct pg_plan_args, metrics),                           \
-                  "LIST",         "only these, comma-separated, e.g. allocations,cpu_share",                 \
-                  NULL,           0 },                                                                       \
-                { PG_OPTION_LIST, 't',                                                                       \
-                  "threshold",    (base) + offsetof(struct pg_plan_args, thresholds),                        \
-                  "METRIC=LIMIT", "how much worse it may get, e.g. peak_heap=5%; repeatable",                \
-                  NULL,           0 },                                                                       \
-                { PG_OPTION_COUNT,                                                                           \
-                  'n',                                                                                       \
-                  "runs",                                                                                    \
-                  (base) + offsetof(struct pg_plan_args, runs),                                              \
-                  "N",                                                                                       \
-                  "processes for each statistical metric (default 5)",                                       \
-                  NULL,                                                                                      \
-                  1 },                                                                                       \
-                { PG_OPTION_COUNT,                                                                           \
-                  'w',                                                                                       \
-                  "warmup",                                                                                  \
-                  (base) + offsetof(struct pg_plan_args, warmup),                                            \
-                  "N",                                                                                       \
-                  "runs before the first that counts (default 1)",                                           \
-                  NULL,                                                                                      \
-                  0 },                                                                                       \
-                { PG_OPTION_DURATION,                                                                        \
-                  0,                                                                                         \
-                  "timeout",                                                                                 \
-                  (base) + offsetof(struct pg_plan_args, timeout_ns),                                        \
-                  "DURATION",                                                                                \
-                  "kill a run after this long (default 60s)",                                                \
-                  NULL,                                                                                      \
-                  0 },                                                                                       \
-        {                                                                                                    \
-                PG_OPTION_DURATION, 0, "time-budget",                                                        \
-                        (base) + offsetof(struct pg_plan_args, time_budget_ns), "DURATION",                  \
-                        "take no further samples after this long", NULL, 0                                   \
-        }
+        { PG_OPTION_TEXT, 'c', "config", (base) + offsetof(struct pg_plan_args, config_path),                \
+          "FILE", "benchmarks and limits (default perfgate.json)", NULL, 0 },                                \
+        { PG_OPTION_LIST, 'f', "filter", (base) + offsetof(struct pg_plan_args, filters),                    \
+          "GLOB", "only benchmarks with such a name; repeatable", NULL, 0 },                                 \
+        { PG_OPTION_TEXT, 'm', "metrics", (base) + offsetof(struct pg_plan_args, metrics),                   \
+          "LIST", "only these, comma-separated, e.g. allocations,cpu_share", NULL, 0 },                      \
+        { PG_OPTION_LIST, 't', "threshold", (base) + offsetof(struct pg_plan_args, thresholds),              \
+          "METRIC=LIMIT", "how much worse it may get, e.g. peak_heap=5%; repeatable", NULL, 0 },             \
+        { PG_OPTION_COUNT, 'n', "runs", (base) + offsetof(struct pg_plan_args, runs),                        \
+          "N", "processes for each statistical metric (default 5)", NULL, 1 },                               \
+        { PG_OPTION_COUNT, 'w', "warmup", (base) + offsetof(struct pg_plan_args, warmup),                    \
+          "N", "runs before the first that counts (default 1)", NULL, 0 },                                   \
+        { PG_OPTION_DURATION, 0, "timeout", (base) + offsetof(struct pg_plan_args, timeout_ns),              \
+          "DURATION", "kill a run after this long (default 60s)", NULL, 0 },                                 \
+        { PG_OPTION_DURATION, 0, "time-budget", (base) + offsetof(struct pg_plan_args, time_budget_ns),      \
+          "DURATION", "take no further samples after this long", NULL, 0 }
+// clang-format on
 
 struct pg_plan {
         struct pg_arena *arena;

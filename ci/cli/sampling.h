@@ -23,28 +23,17 @@ extern const char *const pg_engine_choices[];
 extern const char *const pg_live_choices[];
 
 /* Option rows for a struct pg_sampling_args at `base`: those of every command that measures. */
+// clang-format off
 #define PG_SAMPLING_OPTIONS(base)                                                                            \
-        { PG_OPTION_CHOICE,  0,                                                                              \
-          "engine",          (base) + offsetof(struct pg_sampling_args, engine),                             \
-          "ENGINE",          "how to sample the CPU: auto, agent, perf, ptrace",                             \
-          pg_engine_choices, 0 },                                                                            \
-                { PG_OPTION_CHOICE,                                                                          \
-                  0,                                                                                         \
-                  "live",                                                                                    \
-                  (base) + offsetof(struct pg_sampling_args, live),                                          \
-                  "HOW",                                                                                     \
-                  "which stacks hold live bytes: sampled, exact, off",                                       \
-                  pg_live_choices,                                                                           \
-                  0 },                                                                                       \
-                { PG_OPTION_TEXT, 0,                                                                         \
-                  "allocations",  (base) + offsetof(struct pg_sampling_args, allocations),                   \
-                  "HOW",          "stacks of allocations: exact, or sampled[:SIZE] each SIZE bytes",         \
-                  NULL,           0 },                                                                       \
-        {                                                                                                    \
-                PG_OPTION_COUNT, 0, "verify-stacks",                                                         \
-                        (base) + offsetof(struct pg_sampling_args, verify_every), "N",                       \
-                        "check every Nth reused stack against a full unwind", NULL, 1                        \
-        }
+        { PG_OPTION_CHOICE, 0, "engine", (base) + offsetof(struct pg_sampling_args, engine),                 \
+          "ENGINE", "how to sample the CPU: auto, agent, perf, ptrace", pg_engine_choices, 0 },              \
+        { PG_OPTION_CHOICE, 0, "live", (base) + offsetof(struct pg_sampling_args, live),                     \
+          "HOW", "which stacks hold live bytes: sampled, exact, off", pg_live_choices, 0 },                  \
+        { PG_OPTION_TEXT, 0, "allocations", (base) + offsetof(struct pg_sampling_args, allocations),         \
+          "HOW", "stacks of allocations: exact, or sampled[:SIZE] each SIZE bytes", NULL, 0 },               \
+        { PG_OPTION_COUNT, 0, "verify-stacks", (base) + offsetof(struct pg_sampling_args, verify_every),     \
+          "N", "check every Nth reused stack against a full unwind", NULL, 1 }
+// clang-format on
 
 /** Checks the arguments and sets what they say in options; PG_EUSAGE names the option. */
 PG_MUST_CHECK bool pg_sampling_apply(const struct pg_sampling_args *args, struct pg_measure_options *options,

@@ -124,14 +124,14 @@ struct agent_real real = {
 /* ---- finding them ----------------------------------------------------------------------------------------
  */
 
+// clang-format off
+#define SYMBOL(field, name) { name, offsetof(struct agent_real, field) }
+// clang-format on
+
 static const struct {
         const char *name;
         size_t offset;
 } symbols[] = {
-#define SYMBOL(field, name)                                                                                  \
-        {                                                                                                    \
-                name, offsetof(struct agent_real, field)                                                     \
-        }
         SYMBOL(malloc, "malloc"),
         SYMBOL(calloc, "calloc"),
         SYMBOL(realloc, "realloc"),

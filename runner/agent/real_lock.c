@@ -26,15 +26,15 @@
 struct real_lock real_lock_table;
 bool real_lock_found;
 
+// clang-format off
+#define SYMBOL(field, name, version) { name, offsetof(struct real_lock, field), version }
+// clang-format on
+
 static const struct {
         const char *name;
         size_t offset;
         const char *version; // NULL: whatever the name leads to
 } symbols[] = {
-#define SYMBOL(field, name, version)                                                                         \
-        {                                                                                                    \
-                name, offsetof(struct real_lock, field), version                                             \
-        }
         SYMBOL(mutex_trylock, "pthread_mutex_trylock", NULL),
         SYMBOL(mutex_lock, "pthread_mutex_lock", NULL),
         SYMBOL(mutex_unlock, "pthread_mutex_unlock", NULL),

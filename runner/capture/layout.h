@@ -163,9 +163,9 @@ enum { PG_MODULE_NONE = 0xffff }; // pc in no module; the address is then absolu
 /* Place in code: module index in bits 48-63, address in bits 0-47. In nodes the address is the raw one in the
  * process, as it is looked up: an interrupted instruction, or a return address minus one. */
 typedef uint64_t pg_place;
-#define PG_PLACE(module, address) ((pg_place)(module) << 48 | ((uint64_t)(address)&0xffffffffffffull))
+#define PG_PLACE(module, address) ((pg_place)(module) << 48 | (0xffffffffffffull & (uint64_t)(address)))
 #define PG_PLACE_MODULE(place)    ((uint32_t)((place) >> 48))
-#define PG_PLACE_ADDRESS(place)   ((place)&0xffffffffffffull)
+#define PG_PLACE_ADDRESS(place)   (0xffffffffffffull & (place))
 
 /*
  * Counters of one thread: one writer, plain stores; only the first words are also looked at by other threads.

@@ -31,11 +31,11 @@ static int teardown(void **state)
         return 0;
 }
 
-#define FRAME(name_, file_, line_)                                                                           \
-        {                                                                                                    \
-                .name = (name_), .system_name = (name_), .identity = (name_), .file = (file_),               \
-                .line = (line_)                                                                              \
-        }
+// clang-format off
+#define FRAME(name_, file_, line_)                                                              \
+        { .name = (name_), .system_name = (name_), .identity = (name_), .file = (file_),        \
+          .line = (line_) }
+// clang-format on
 #define POINT(module_, ...)                                                                                  \
         {                                                                                                    \
                 .module_name = (module_), .where = {                                                         \

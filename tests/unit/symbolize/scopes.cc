@@ -52,11 +52,12 @@ int scopes_calls(int x)
                         scopes_sink = n + 3;
                 }
         };
-        auto lambda = [](int n) __attribute__((always_inline))
-        {
+        // clang-format off
+        auto lambda = [](int n) __attribute__((always_inline)) {
                 MARK(5);
                 scopes_sink = n + 4;
         };
+        // clang-format on
         Pool().take(x);
         helper(x);
         Public().give(x);
