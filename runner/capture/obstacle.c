@@ -44,13 +44,24 @@ static const struct {
         { "snmalloc_alloc", "its allocator is inside the program (snmalloc)" },
         { "malloc", "its allocator is inside the program" },
 };
-enum { N_ALLOCATORS = sizeof(allocators) / sizeof(*allocators) };
+enum { JEMALLOC = 0, MIMALLOC = 3, TCMALLOC = 4, N_ALLOCATORS = sizeof(allocators) / sizeof(*allocators) };
 
 /* Texts of allocators, for programs without a symbol table. */
 static const struct {
         const char *text;
         size_t allocator;
-} traces[] = { { "<jemalloc>: ", 0 }, { "mimalloc: error: ", 3 }, { "tcmalloc: large alloc", 4 } };
+} traces[] = {
+        { "<jemalloc>: ", JEMALLOC },
+        { "mimalloc: error: ", MIMALLOC },
+        { "tcmalloc: large alloc", TCMALLOC },
+};
+
+/* What the tables of symbols say. CPython has mimalloc inside since 3.13, and its objects come from it only in builds
+ * without a global lock; each kind is told by a function that it exports. */
+struct allocator_use {
+        size_t best;
+        bool is_python, has_no_gil;
+};
 
 static bool defines(const GElf_Sym *s)
 {
@@ -66,9 +77,16 @@ static size_t allocator_named(const char *name)
         return N_ALLOCATORS;
 }
 
-static size_t best_in_table(Elf *e, Elf_Scn *section, const GElf_Shdr *h)
+static void look_at_name(const char *name, struct allocator_use *use)
 {
-        size_t best = N_ALLOCATORS;
+        size_t found = allocator_named(name);
+        use->best = found < use->best ? found : use->best;
+        use->is_python |= strcmp(name, "PyMem_RawMalloc") == 0;
+        use->has_no_gil |= strcmp(name, "_Py_MergeZeroLocalRefcount") == 0;
+}
+
+static void look_at_table(Elf *e, Elf_Scn *section, const GElf_Shdr *h, struct allocator_use *use)
+{
         Elf_Data *data = elf_getdata(section, NULL);
         size_t n = data && h->sh_entsize ? h->sh_size / h->sh_entsize : 0;
         for (size_t i = 0; i < n; i++) {
@@ -76,10 +94,9 @@ static size_t best_in_table(Elf *e, Elf_Scn *section, const GElf_Shdr *h)
                 if (!gelf_getsym(data, (int)i, &s) || !defines(&s))
                         continue;
                 const char *name = elf_strptr(e, h->sh_link, s.st_name);
-                size_t found = name ? allocator_named(name) : N_ALLOCATORS;
-                best = found < best ? found : best;
+                if (name)
+                        look_at_name(name, use);
         }
-        return best;
 }
 
 static size_t best_in_text(Elf_Scn *section)
@@ -104,7 +121,8 @@ static bool is_constant_data(Elf *e, const GElf_Shdr *h)
 
 static const char *find_allocator(Elf *e)
 {
-        size_t by_name = N_ALLOCATORS, by_text = N_ALLOCATORS;
+        struct allocator_use use = { .best = N_ALLOCATORS };
+        size_t by_text = N_ALLOCATORS;
         bool has_symbols = false;
         Elf_Scn *section = NULL;
         while ((section = elf_nextscn(e, section))) {
@@ -112,14 +130,14 @@ static const char *find_allocator(Elf *e)
                 if (!gelf_getshdr(section, &h))
                         continue;
                 has_symbols |= h.sh_type == SHT_SYMTAB;
-                size_t found = h.sh_type == SHT_SYMTAB || h.sh_type == SHT_DYNSYM
-                                       ? best_in_table(e, section, &h)
-                                       : N_ALLOCATORS;
-                by_name = found < by_name ? found : by_name;
+                if (h.sh_type == SHT_SYMTAB || h.sh_type == SHT_DYNSYM)
+                        look_at_table(e, section, &h, &use);
                 if (is_constant_data(e, &h))
                         by_text = best_in_text(section);
         }
-        size_t best = by_name < N_ALLOCATORS || has_symbols ? by_name : by_text;
+        size_t best = use.best < N_ALLOCATORS || has_symbols ? use.best : by_text;
+        if (best == MIMALLOC && use.is_python && !use.has_no_gil)
+                return NULL;
         return best < N_ALLOCATORS ? allocators[best].why : NULL;
 }
 

@@ -44,6 +44,17 @@ static void what_keeps_the_agent_out_is_named(void **state)
                             "its allocator is inside the program");
 }
 
+/* Texts and names are those of CPython 3.13, and of the headers of its builds without a global lock. */
+static void an_allocator_inside_counts_where_it_is_used(void **state)
+{
+        (void)state;
+        static const char why[] = "its allocator is inside the program (mimalloc)";
+        assert_string_equal(pg_capture_obstacle(FIXTURES "/alloc_no_python", PG_MODE_COUNT), why);
+        assert_string_equal(pg_capture_obstacle(FIXTURES "/alloc_python_no_gil", PG_MODE_COUNT), why);
+        assert_null(pg_capture_obstacle(FIXTURES "/alloc_python", PG_MODE_COUNT));
+        assert_null(pg_capture_obstacle("/usr/bin/python3", PG_MODE_COUNT));
+}
+
 /* Samples need no allocator: only what keeps the agent out counts. */
 static void its_own_allocator_does_not_keep_samples_out(void **state)
 {
@@ -103,6 +114,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(ordinary_programs_have_none),
                 cmocka_unit_test(what_keeps_the_agent_out_is_named),
+                cmocka_unit_test(an_allocator_inside_counts_where_it_is_used),
                 cmocka_unit_test(its_own_allocator_does_not_keep_samples_out),
                 cmocka_unit_test(locks_that_are_not_libcs_are_told),
                 cmocka_unit_test(a_script_is_its_interpreter),
