@@ -44,8 +44,9 @@ struct unit {
 
 struct pg_dwarf {
         Dwarf *dwarf;
-        struct pg_arena *sections; // padded copies
-        const Dwarf *padded;       // the .dwo file that was padded last
+        struct pg_dwarf_padding padding;
+        const Dwarf *split; // the .dwo file that was met last
+        bool split_usable;
         struct unit *units;
         size_t n_units, capacity;
         struct spans spans;
@@ -139,10 +140,10 @@ static bool index_units(struct pg_dwarf *d)
 static bool open_padded(struct pg_dwarf *d, Elf *elf)
 {
         d->dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
-        if (!d->dwarf || !pg_dwarf_pad(d->dwarf, d->sections))
+        if (!d->dwarf || !pg_dwarf_pad(d->dwarf, &d->padding))
                 return false;
         Dwarf *shared = dwarf_getalt(d->dwarf);
-        return !shared || pg_dwarf_pad(shared, d->sections);
+        return !shared || pg_dwarf_pad(shared, &d->padding);
 }
 
 struct pg_dwarf *pg_dwarf_create(Elf *elf)
@@ -150,8 +151,7 @@ struct pg_dwarf *pg_dwarf_create(Elf *elf)
         struct pg_dwarf *d = calloc(1, sizeof(*d));
         if (!d)
                 return NULL;
-        d->sections = pg_arena_create();
-        if (!d->sections || !open_padded(d, elf) || !index_units(d)) {
+        if (!open_padded(d, elf) || !index_units(d)) {
                 pg_dwarf_destroy(d);
                 return NULL;
         }
@@ -170,8 +170,8 @@ void pg_dwarf_destroy(struct pg_dwarf *d)
         free(d->spans.items);
         free(d->inlines);
         pg_dwarf_scopes_deinit(&d->scopes);
+        pg_dwarf_padding_deinit(&d->padding); // first: libdw closes files that it opened itself
         dwarf_end(d->dwarf);
-        pg_arena_destroy(d->sections);
         free(d);
 }
 
@@ -205,10 +205,11 @@ static bool add_functions(struct unit *u, Dwarf_Die *parent, unsigned depth)
 /* Whether a .dwo file is usable. One with many units comes here with each of them. */
 static bool pad_split(struct pg_dwarf *d, Dwarf *split)
 {
-        if (d->padded != split && !pg_dwarf_pad_strings(split, d->sections))
-                return false;
-        d->padded = split;
-        return true;
+        if (d->split != split) {
+                d->split = split;
+                d->split_usable = pg_dwarf_pad_strings(split, &d->padding);
+        }
+        return d->split_usable;
 }
 
 static void index_functions(struct pg_dwarf *d, struct unit *u)

@@ -21,10 +21,7 @@ struct pg_dwarf_frame {
         uint32_t line, start_line;
 };
 
-/**
- * NULL when elf has no usable DWARF (or out of memory). elf must outlive it, and its DWARF sections must not be read
- * afterwards: their padded copies go with it.
- */
+/** NULL when elf has no usable DWARF (or out of memory). elf must outlive it. */
 struct pg_dwarf *pg_dwarf_create(Elf *elf);
 void pg_dwarf_destroy(struct pg_dwarf *d);
 

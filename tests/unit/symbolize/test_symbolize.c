@@ -139,6 +139,18 @@ static void functions_without_linkage_names_have_their_scopes(void **state)
                 }
 }
 
+/* A .dwo file with more sections of types than a damaged file may have of any other kind. */
+static void types_may_have_sections_of_their_own(void **state)
+{
+        static const char path[] = SUBJECTS "/types.so";
+        struct mark mark = find_mark(path, 20);
+        struct pg_location l = look_up(*state, path, mark.address);
+        assert_int_equal(l.n_frames, 3);
+        assert_string_equal(l.frames[0].name, "Sized<20>::last() const");
+        assert_int_equal(l.frames[0].line, mark.line);
+        assert_string_equal(l.frames[2].name, "types_calls(void const*)");
+}
+
 static void a_symbol_table_alone_gives_names_without_lines(void **state)
 {
         struct fixture *f = *state;
@@ -481,6 +493,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(inlined_calls_are_named_innermost_first),
                 TEST(functions_without_linkage_names_have_their_scopes),
+                TEST(types_may_have_sections_of_their_own),
                 TEST(a_symbol_table_alone_gives_names_without_lines),
                 TEST(what_dynsym_does_not_know_is_not_named_after_its_neighbour),
                 TEST(a_stripped_go_program_has_the_names_that_it_keeps_for_itself),
