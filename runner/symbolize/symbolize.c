@@ -2,8 +2,8 @@
 /*
  * symbolize.c - addresses of one module to functions, in one ascending pass.
  *
- * A module is opened on first use and kept. Its names come from the symbol table (its own, or that of the
- * separate debug file), then from stubs, then from DWARF; an address that none of them knows is named by
+ * A module is opened on first use and kept. Its names come from the symbol table (its own, that of the
+ * separate debug file, or Go's), then from stubs, then from DWARF; an address that none of them knows is named by
  * module and offset (of its function's start, where the unwind table knows it), never by the nearest symbol.
  */
 #include "runner/symbolize/symbolize.h"
@@ -25,7 +25,7 @@ struct module {
         struct module *next;
         char *path;
         struct pg_elf file, debug;
-        struct pg_symtab symbols;
+        struct pg_symtab symbols, go; // go: what the Go runtime keeps for itself, where .symtab is gone
         struct pg_plt plt;
         struct pg_fde_ranges ranges;
         struct pg_jit_map *jit; // NULL for files of code
@@ -54,6 +54,7 @@ static void close_module(struct module *m)
         pg_jit_map_destroy(m->jit);
         pg_dwarf_destroy(m->dwarf);
         pg_symtab_deinit(&m->symbols);
+        pg_symtab_deinit(&m->go);
         pg_plt_deinit(&m->plt);
         pg_fde_ranges_deinit(&m->ranges);
         pg_elf_close(&m->debug);
@@ -90,14 +91,14 @@ static const char *format_build_id(struct pg_arena *a, Elf *elf)
         return text;
 }
 
-/* Symbols of the separate file when the file itself was stripped of them, or those that Go keeps for itself. */
+/* Symbols of the separate file when the file itself was stripped of them. Else Go's, and the dynamic ones. */
 static bool load_symbols(struct module *m)
 {
         GElf_Shdr h;
         bool stripped = !pg_elf_section(m->file.elf, ".symtab", &h);
         if (stripped && m->debug.elf && !pg_symtab_load(m->debug.elf, &m->symbols))
                 return false;
-        if (stripped && !m->symbols.n && !pg_pclntab_load(m->file.elf, &m->symbols))
+        if (stripped && !m->symbols.n && !pg_pclntab_load(m->file.elf, &m->go))
                 return false;
         return m->symbols.n || pg_symtab_load(m->file.elf, &m->symbols);
 }
@@ -185,8 +186,8 @@ const char *pg_module_name(const char *path)
 static const char *table_name(struct pg_symbolizer *s, const struct module *m, uint64_t address, bool *ret_ok)
 {
         *ret_ok = true;
-        const struct pg_symbol *symbol = pg_symtab_find(&m->symbols, address);
-        if (symbol)
+        const struct pg_symbol *symbol = pg_symtab_find(&m->go, address);
+        if (symbol || (symbol = pg_symtab_find(&m->symbols, address)))
                 return symbol->name;
         const char *import = pg_plt_find(&m->plt, address);
         if (!import)

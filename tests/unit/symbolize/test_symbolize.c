@@ -226,6 +226,17 @@ static void a_stripped_go_program_has_the_names_that_it_keeps_for_itself(void **
 }
 
 /* Whatever stands in a byte of the header or of the first entries, nothing is read outside and names end. */
+/* With the parts in C that the dynamic symbols tell. */
+static void a_stripped_go_program_has_the_names_of_its_parts_in_c(void **state)
+{
+        static const char path[] = SUBJECTS "/go_and_c_stripped";
+        uint64_t go = symbol_start(SUBJECTS "/go_and_c", "go_part");
+        uint64_t c = symbol_start(SUBJECTS "/go_and_c", "c_part");
+        assert_string_equal(look_up(*state, path, go + 15).frames[0].name, "main.work");
+        assert_string_equal(look_up(*state, path, c + 15).frames[0].name, "c_part");
+        assert_false(look_up(*state, path, c + 16).has_symbol);
+}
+
 static void a_damaged_table_of_a_go_program_does_no_harm(void **state)
 {
         enum { HEADER_BYTES = 72, ENTRIES_BYTES = 64 };
@@ -497,6 +508,7 @@ int main(void)
                 TEST(a_symbol_table_alone_gives_names_without_lines),
                 TEST(what_dynsym_does_not_know_is_not_named_after_its_neighbour),
                 TEST(a_stripped_go_program_has_the_names_that_it_keeps_for_itself),
+                TEST(a_stripped_go_program_has_the_names_of_its_parts_in_c),
                 TEST(a_damaged_table_of_a_go_program_does_no_harm),
                 TEST(of_two_names_the_same_one_is_taken_in_each_build),
                 TEST(a_debug_file_is_found_by_build_id_and_must_have_the_same),
