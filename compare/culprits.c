@@ -32,7 +32,8 @@ static int by_change(const void *a, const void *b)
         const struct pg_culprit *x = a, *y = b;
         if (x->change != y->change)
                 return x->change < y->change ? 1 : -1;
-        return strcmp(x->function, y->function);
+        int order = strcmp(x->function, y->function);
+        return order ? order : strcmp(x->module ? x->module : "", y->module ? y->module : "");
 }
 
 /* The worst of them until most of the rise is explained. */

@@ -30,7 +30,7 @@ extern const char *const pg_live_choices[];
         { PG_OPTION_CHOICE, 0, "live", (base) + offsetof(struct pg_sampling_args, live),                     \
           "HOW", "which stacks hold live bytes: sampled, exact, off", pg_live_choices, 0 },                  \
         { PG_OPTION_TEXT, 0, "allocations", (base) + offsetof(struct pg_sampling_args, allocations),         \
-          "HOW", "stacks of allocations: exact, or sampled[:SIZE] each SIZE bytes", NULL, 0 },               \
+          "HOW", "stacks of allocations: exact, or sampled[:SIZE] (default exact)", NULL, 0 },               \
         { PG_OPTION_COUNT, 0, "verify-stacks", (base) + offsetof(struct pg_sampling_args, verify_every),     \
           "N", "check every Nth reused stack against a full unwind", NULL, 1 }
 // clang-format on

@@ -93,7 +93,8 @@ static uint32_t before_filter(uint32_t admitted)
         return atomic_fetch_and(&filter_admitted, admitted); // another thread may have been here meanwhile
 }
 
-/* Nothing is given back that another thread's filter has taken since. */
+/* Nothing is given back when another thread's filter has taken more since. (One that took the same at the same time
+ * cannot be told from ours.) */
 static void after_refused_filter(uint32_t old, uint32_t admitted)
 {
         uint32_t now = old & admitted;

@@ -375,8 +375,10 @@ static bool tally_run(struct pg_session *s, struct tally *t, uint32_t run, const
 
 static bool give_up(struct pg_session *s, const char *why)
 {
-        s->out->measurement.n_profile_runs = 0;
-        s->out->measurement.profile_doubt = NULL;
+        struct pg_measurement *m = &s->out->measurement;
+        m->n_profile_runs = 0;
+        m->profile_doubt = NULL;
+        m->engines.cpu = m->engines.cpu_clock = NULL;
         pg_session_unavailable(s, PG_PASS_PROFILE, why);
         return true;
 }
