@@ -26,8 +26,9 @@ static const char *const kinds[VERDICT_KINDS] = { "equal", "they stop", "we stop
  * resolver  _dl_runtime_resolve of glibc keeps its caller's stack pointer in rbx, and our rules know bp and sp below
  *           the first frame. Ours ends there in [unknown]: not complete, not wrong.
  * landing   an exception is about to land: libgcc has begun to overwrite the registers that its own frame saved with
- *           those of the handler (uw_install_context), so that memory does not hold the true stack any more. Both
- *           walks follow what is there.
+ *           those of the handler (uw_install_context), or the return address next to the handler's frame with that of
+ *           the handler, which no call stands in front of (__builtin_eh_return); so that memory does not hold the true
+ *           stack any more. Both walks follow what is there.
  */
 static const char *const classes[CLASS_COUNT] = { "unexplained", "vdso", "no CFI", "resolver", "landing" };
 
