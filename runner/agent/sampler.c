@@ -211,13 +211,20 @@ void sampler_after_fork(void)
  * Its last instructions cannot be seen: handlers have to be absent for a while, if this thread is not in one itself. */
 static void wait_for_handlers(void)
 {
-        enum { LONGEST_NS = 50 * PG_NS_PER_MS, QUIET_NS = 5 * PG_NS_PER_MS, LOOKS_MAX = 1000000 };
+        enum {
+                LONGEST_NS = 50 * PG_NS_PER_MS,
+                QUIET_NS = 5 * PG_NS_PER_MS,
+                LOOKS_MAX = 50,
+                TRIES_MAX = 1000000
+        };
         const struct timespec pause = { .tv_nsec = PG_NS_PER_MS };
         const uint64_t start = pg_now_ns();
-        int looks = 0; // a clock that an older filter stops does not stop us
-        for (uint64_t now = start, busy = start; now - start < LONGEST_NS && now - busy < QUIET_NS;) {
-                if (raw_call(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0) != 0 && ++looks == LOOKS_MAX)
-                        return; // an older filter forbids to sleep
+        uint64_t now = start, busy = start;
+        // bounds of their own, should an older filter forbid to see the time, or to sleep
+        int looks = 0, tries = 0;
+        while (now - start < LONGEST_NS && now - busy < QUIET_NS && looks < LOOKS_MAX &&
+               tries++ < TRIES_MAX) {
+                looks += raw_call(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0) == 0;
                 now = pg_now_ns();
                 if (atomic_load_explicit(&sampler.in_handler, memory_order_acquire))
                         busy = now;

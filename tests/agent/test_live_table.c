@@ -13,19 +13,11 @@
 #include <sys/mman.h>
 
 #include "runner/agent/cells.h"
-#include "runner/agent/count.h"
-#include "runner/agent/live.h"
+#include "tests/agent/lone_agent.h"
 
-enum { BUCKETS = 64, PLACES = BUCKETS * PG_LIVE_BUCKET, N_CELLS = 3, N_NODES = 64 };
 enum { TABLE_BYTES = PLACES * sizeof(struct pg_live_block) };
 enum { NODE = 20, OTHER_NODE = 21, BYTES = 100 };
 
-struct agent_process agent;
-_Thread_local struct count_thread count_self;
-static struct pg_slot slot;
-static struct pg_cell cells[N_CELLS], *const cell = &cells[1];
-static struct pg_node nodes[N_NODES];
-static struct pg_node_peak peaks[N_NODES];
 static struct pg_live_block *blocks;
 
 static void (*volatile before_cells)(void);
@@ -40,22 +32,10 @@ uint32_t cells_count(void)
 static int start(void **state)
 {
         (void)state;
-        memset(&slot, 0, sizeof(slot));
-        memset(cells, 0, sizeof(cells));
-        memset(nodes, 0, sizeof(nodes));
-        memset(peaks, 0, sizeof(peaks));
         blocks = mmap(NULL, TABLE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (blocks == MAP_FAILED)
                 return -1;
-        agent = (struct agent_process){ .slot = &slot,
-                                        .cells = cells,
-                                        .nodes = nodes,
-                                        .peaks = peaks,
-                                        .live_blocks = blocks,
-                                        .live_mask = BUCKETS - 1 };
-        slot.peak = 1;
-        count_self.cell = cell;
-        live_start();
+        lone_agent_start(blocks);
         return 0;
 }
 

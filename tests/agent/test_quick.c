@@ -12,21 +12,17 @@
 
 #include "runner/agent/cells.h"
 #include "runner/agent/quick.h"
+#include "tests/agent/lone_agent.h"
 
-enum { N_CELLS = 3, N_NODES = 64, NODE = 20, BUCKETS = 64 };
+enum { NODE = 20 };
 enum { CHUNK = 112, USABLE = 104, ASKED = 100, N_CHUNKS = 4096 };
 
-struct agent_process agent;
 _Atomic uint32_t agent_generation;
-_Thread_local struct count_thread count_self;
 bool count_is_plain, count_samples_stacks, real_has_headers = true;
 alignas(16) unsigned char real_early[REAL_EARLY_BYTES];
 
-static struct pg_slot slot;
-static struct pg_cell cells[N_CELLS], *const cell = &cells[1], *const childs = &cells[2];
-static struct pg_node nodes[N_NODES];
-static struct pg_node_peak peaks[N_NODES];
-static struct pg_live_block blocks[BUCKETS * PG_LIVE_BUCKET];
+static struct pg_cell *const childs = &cells[2];
+static struct pg_live_block blocks[PLACES];
 static alignas(16) unsigned char heap[N_CHUNKS * CHUNK + 16];
 static const uint64_t frame[] = { 0, 0x1234, 0 };
 
@@ -97,25 +93,13 @@ uint32_t count_sampled_stack(struct pg_cell *c, uint64_t bytes, const uint64_t *
 static int start(void **state)
 {
         (void)state;
-        memset(&slot, 0, sizeof(slot));
-        memset(cells, 0, sizeof(cells));
-        memset(nodes, 0, sizeof(nodes));
-        memset(peaks, 0, sizeof(peaks));
         memset(blocks, 0, sizeof(blocks));
-        agent = (struct agent_process){ .slot = &slot,
-                                        .cells = cells,
-                                        .nodes = nodes,
-                                        .peaks = peaks,
-                                        .live_blocks = blocks,
-                                        .live_mask = BUCKETS - 1 };
-        slot.peak = 1;
+        lone_agent_start(blocks);
         cell->solo = 1;
         agent_generation = 7;
         count_is_plain = true;
-        count_self = (struct count_thread){ .cell = cell };
         count_set_generation(7);
         n_freed = n_flushed = 0;
-        live_start();
         return 0;
 }
 
