@@ -34,6 +34,8 @@ struct session {
         struct pg_walked walked[VERDICT_FRAMES];
         struct verdict_stack ours, theirs;
         enum pg_stop why; // ours ended
+        /* Stops whose caller is known; of these the return addresses, and the interrupted ones, behind a call. */
+        uint64_t n_callers, n_returns, n_interrupted;
         bool failed;
 };
 
@@ -161,6 +163,26 @@ static bool follows_a_call(pid_t pid, uint64_t address)
         return follows;
 }
 
+/* follows_a_call() is to hold for return addresses, and seldom for others. */
+static void try_it(struct session *s)
+{
+        if (s->theirs.n < 2 || s->theirs.exact[1])
+                return;
+        s->n_callers++;
+        s->n_returns += follows_a_call(s->pid, s->theirs.address[1]);
+        s->n_interrupted += follows_a_call(s->pid, s->theirs.address[0]);
+}
+
+/* False: it tells nothing. Some callers are libunwind's guesses, some instructions do stand behind a call. */
+static bool was_telling(const struct session *s, struct pg_error *err)
+{
+        return (s->n_returns * 10 > s->n_callers * 9 && s->n_interrupted * 2 < s->n_callers) ||
+               pg_fail(err, PG_EOS,
+                       "of %lu return addresses %lu stand behind a call, of interrupted instructions %lu",
+                       (unsigned long)s->n_callers, (unsigned long)s->n_returns,
+                       (unsigned long)s->n_interrupted);
+}
+
 /* Deep in the handler's frame or already at its door: test_oracle.c, "landing". */
 static bool is_about_to_land(const struct session *s, const struct image *image, uint32_t at)
 {
@@ -214,6 +236,7 @@ static void sample(void *context, void *argument, const struct pg_trace_stop *st
                 atomic_fetch_add(&s->sums->unseen, 1);
                 return;
         }
+        try_it(s);
         for (int how = 0; how < STOPS_WALKS; how++) {
                 walk_ours(s, image, stop, (enum stops_walk)how);
                 judge(s, image, &s->sums[how]);
@@ -262,6 +285,8 @@ int stops_run(const struct program *p, uint64_t period_ns, uint64_t at_most,
         if (s->files && pg_remote_stack_init(&s->stack) &&
             pg_tracer_create(&handler, period_ns, &tracer, &err))
                 status = run_traced(s, tracer, &err);
+        if (status == 0 && !was_telling(s, &err))
+                status = -1;
         if (status == -1)
                 fprintf(stderr, "%s: %s\n", p->name, err.text);
         pg_tracer_destroy(tracer);
